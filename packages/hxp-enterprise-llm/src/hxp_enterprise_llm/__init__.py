@@ -1,0 +1,1 @@
+"""HXP-Enterprise LLM Server Modular Architecture Library"""

@@ -1,0 +1,1 @@
+"""Structured, correlated logging with one door for every record."""

@@ -1,0 +1,1 @@
+"""OpenAI-compatible front door: keys, routing, a journal that loses nothing."""

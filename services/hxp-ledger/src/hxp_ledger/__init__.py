@@ -1,0 +1,1 @@
+"""API keys, usage and audit, on SQLite or PostgreSQL."""
