@@ -1,0 +1,21 @@
+"""Embedding requests."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ._bounds import FilledText, ModelName, RequestModel, TokenId, TokenIds
+
+_Texts = Annotated[list[FilledText], Field(min_length=1, max_length=2048, fail_fast=True)]
+_Tokens = Annotated[list[TokenId], Field(min_length=1, max_length=2048, fail_fast=True)]
+_Inputs = Annotated[list[TokenIds], Field(min_length=1, max_length=2048, fail_fast=True)]
+
+
+class EmbeddingRequest(RequestModel):
+    """`POST /v1/embeddings`: at most 2048 inputs, none empty; unknown fields are kept."""
+
+    model: ModelName
+    input: FilledText | _Texts | _Tokens | _Inputs
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    user: Annotated[str, Field(max_length=512)] | None = None

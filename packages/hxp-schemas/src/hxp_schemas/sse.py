@@ -1,0 +1,158 @@
+"""Server-sent events: a decoder that takes any split of the bytes, and an encoder.
+
+The grammar is that of https://html.spec.whatwg.org/multipage/server-sent-events.html.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["DONE", "SSEDecoder", "SSEError", "SSEEvent", "encode"]
+
+DONE: bytes = b"data: [DONE]\n\n"
+"""The frame that ends an OpenAI stream."""
+
+
+class SSEError(ValueError):
+    """The stream broke a limit, or an event cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class SSEEvent:
+    """One event; `retry` is in milliseconds, as the specification has it."""
+
+    data: str
+    event: str | None = None
+    id: str | None = None
+    retry: int | None = None
+
+
+class SSEDecoder:
+    r"""Turns bytes, however they were split, into events.
+
+    Args:
+        max_line: Bytes that one line may have.
+        max_event: Bytes that the data of one event may have.
+
+    Example:
+        >>> SSEDecoder().feed(b"data: hello\n\n")
+        [SSEEvent(data='hello', event=None, id=None, retry=None)]
+    """
+
+    def __init__(self, *, max_line: int = 1 << 20, max_event: int = 4 << 20) -> None:
+        self._max_line = max_line
+        self._max_event = max_event
+        self._line: list[bytes] = []  # the pieces of a line that has not ended yet
+        self._line_size = 0
+        self._data: list[bytes] = []
+        self._data_size = 0
+        self._event: str | None = None
+        self._id: str | None = None
+        self._retry: int | None = None
+        self._after_cr = False
+        self._at_start = True
+        self._closed = False
+
+    def feed(self, data: bytes) -> list[SSEEvent]:
+        """Take the next bytes and return the events that they complete.
+
+        Raises:
+            SSEError: A line or an event is too long, or the decoder is closed.
+        """
+        if self._closed:
+            raise SSEError("the decoder is closed")
+        if self._after_cr and data:
+            data = data.removeprefix(b"\n")  # the second half of a CRLF that was split
+            self._after_cr = False
+        events = []
+        for piece in data.splitlines(keepends=True):
+            line = self._complete(piece)
+            if line is not None and (event := self._take(line)):
+                events.append(event)
+        self._after_cr = data.endswith(b"\r")
+        return events
+
+    def close(self) -> bool:
+        """End the stream; an unfinished event is dropped, as the specification asks.
+
+        Returns:
+            Whether the stream ended cleanly, between two events.
+        """
+        self._closed = True
+        clean = not self._line and not self._data
+        self._line.clear()
+        self._data.clear()
+        return clean
+
+    def _complete(self, piece: bytes) -> bytes | None:
+        """Add a piece to the current line; return the line if the piece ends it."""
+        body = piece.rstrip(b"\r\n")
+        self._line_size += len(body)
+        if self._line_size > self._max_line:
+            raise SSEError(f"a line of more than {self._max_line} bytes")
+        if len(body) == len(piece):
+            self._line.append(piece)
+            return None
+        if self._line:
+            body = b"".join(self._line) + body
+            self._line.clear()
+        self._line_size = 0
+        return body
+
+    def _take(self, line: bytes) -> SSEEvent | None:
+        if self._at_start:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+            self._at_start = False
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data_size += len(value) + 1
+            if self._data_size > self._max_event:
+                raise SSEError(f"an event of more than {self._max_event} bytes")
+            self._data.append(value)
+        elif name == b"event":
+            self._event = value.decode(errors="replace")
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode(errors="replace")
+        elif name == b"retry" and value.isdigit() and len(value) < 16:
+            self._retry = int(value)
+        return None
+
+    def _dispatch(self) -> SSEEvent | None:
+        data, event, retry = self._data, self._event, self._retry
+        self._data, self._data_size, self._event, self._retry = [], 0, None, None
+        if not data:
+            return None
+        return SSEEvent(b"\n".join(data).decode(errors="replace"), event, self._id, retry)
+
+
+def encode(data: bytes | str, event: str | None = None) -> bytes:
+    r"""Write one event.
+
+    Args:
+        data: The payload; each of its lines becomes a `data:` line.
+        event: The event's name.
+
+    Raises:
+        SSEError: The name holds a line break, or text cannot be written as UTF-8.
+
+    Example:
+        >>> encode("hi", event="greeting")
+        b'event: greeting\ndata: hi\n\n'
+    """
+    payload = _utf8(data) if isinstance(data, str) else data
+    if b"\n" in payload or b"\r" in payload:
+        payload = payload.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\ndata: ")
+    frame = b"data: " + payload + b"\n\n"
+    if event is None:
+        return frame
+    if "\n" in event or "\r" in event:
+        raise SSEError(f"an event name cannot hold a line break: {event!r}")
+    return b"event: " + _utf8(event) + b"\n" + frame
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise SSEError("a lone surrogate cannot be written as UTF-8") from error
