@@ -1,0 +1,63 @@
+"""What a call can die of.
+
+The tree:
+
+    ResilienceError
+    ├── AttemptTimeoutError      one attempt took too long (also a TimeoutError)
+    ├── BulkheadFullError        no place was free, and none became free in time
+    ├── CircuitOpenError         the target fails too often, so it was not asked
+    ├── DeadlineExceededError    the caller's time is over (also a TimeoutError)
+    └── RetriesExhaustedError    the last attempt failed too; its error is the cause
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ResilienceError(Exception):
+    """A policy ended the call.
+
+    Attributes:
+        retry_after: Seconds after which another call may fare better, when known.
+        retryable: Whether the same call may be made again.
+        timeline: What happened to the call, in order; holds no content of requests or answers.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, timeline: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.timeline = tuple(timeline)
+
+
+class CircuitOpenError(ResilienceError):
+    """The target fails too often, so it was not asked."""
+
+    retryable = True
+
+
+class BulkheadFullError(ResilienceError):
+    """No place was free, and none became free in time."""
+
+    retryable = True
+
+
+class AttemptTimeoutError(ResilienceError, TimeoutError):
+    """One attempt took too long."""
+
+    retryable = True
+
+
+class DeadlineExceededError(ResilienceError, TimeoutError):
+    """The caller's time is over."""
+
+
+class RetriesExhaustedError(ResilienceError):
+    """The last attempt failed too; its error is the `__cause__`."""
