@@ -1,0 +1,89 @@
+"""What a program holds to say something."""
+
+import sys
+from typing import Any, Protocol
+
+from ._level import CRITICAL, DEBUG, ERROR, INFO, WARNING, level_number
+
+
+class Core(Protocol):
+    """What stands behind a channel."""
+
+    def emit(self, channel: "Channel", level: int, event: str, fields: dict[str, Any]) -> None:
+        """Write what was said."""
+
+    def adopt(self, channel: "Channel") -> None:
+        """Set the channel's core and threshold."""
+
+
+class Channel:
+    """What all loggers of one name share; a new level reaches them here.
+
+    Attributes:
+        threshold: The lowest level that is written.
+    """
+
+    __slots__ = ("core", "name", "threshold")
+
+    def __init__(self, name: str, core: Core) -> None:
+        self.name = name
+        self.core = core
+        self.threshold = 0  # until a core adopts it, everything passes and the core decides
+
+
+class Logger:
+    """Says what happened: an event, and fields.
+
+    Loggers come from `get_logger`. The event is a constant text; what varies goes into fields.
+
+    Example:
+        >>> from hxp_logging import get_logger
+        >>> log = get_logger("shop").bind(tenant="acme")
+        >>> log.debug("order placed", order_id=7)
+    """
+
+    __slots__ = ("_bound", "_channel")
+
+    def __init__(self, channel: Channel, bound: dict[str, Any]) -> None:
+        self._channel = channel
+        self._bound = bound
+
+    def bind(self, **fields: Any) -> "Logger":
+        """Return a logger whose lines also carry these fields."""
+        return Logger(self._channel, {**self._bound, **fields})
+
+    def is_enabled(self, level: str) -> bool:
+        """Tell whether a line of this level would be written."""
+        channel = self._channel
+        if channel.threshold == 0:
+            channel.core.adopt(channel)
+        return channel.threshold <= level_number(level)
+
+    def debug(self, event: str, /, **fields: Any) -> None:
+        """Say what only a developer wants to know."""
+        if (channel := self._channel).threshold <= DEBUG:
+            channel.core.emit(channel, DEBUG, event, {**self._bound, **fields} if self._bound else fields)
+
+    def info(self, event: str, /, **fields: Any) -> None:
+        """Say what happened in the course of things."""
+        if (channel := self._channel).threshold <= INFO:
+            channel.core.emit(channel, INFO, event, {**self._bound, **fields} if self._bound else fields)
+
+    def warning(self, event: str, /, **fields: Any) -> None:
+        """Say what somebody should look at, some time."""
+        if (channel := self._channel).threshold <= WARNING:
+            channel.core.emit(channel, WARNING, event, {**self._bound, **fields} if self._bound else fields)
+
+    def error(self, event: str, /, **fields: Any) -> None:
+        """Say what failed; `exc_info=error` adds the exception."""
+        if (channel := self._channel).threshold <= ERROR:
+            channel.core.emit(channel, ERROR, event, {**self._bound, **fields} if self._bound else fields)
+
+    def critical(self, event: str, /, **fields: Any) -> None:
+        """Say what stops the program."""
+        if (channel := self._channel).threshold <= CRITICAL:
+            channel.core.emit(channel, CRITICAL, event, {**self._bound, **fields} if self._bound else fields)
+
+    def exception(self, event: str, /, **fields: Any) -> None:
+        """Say what failed, with the exception that is being handled."""
+        self.error(event, exc_info=sys.exc_info()[1], **fields)

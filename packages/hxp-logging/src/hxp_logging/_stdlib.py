@@ -1,0 +1,79 @@
+"""The bridge: records of the standard library's `logging` leave by our door."""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ._level import nearest_level
+
+if TYPE_CHECKING:
+    from ._logging import Logging
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+_OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")  # these bring handlers and do not propagate
+
+
+class Handler(logging.Handler):
+    """Hands a record on; nothing is formatted twice."""
+
+    def __init__(self, target: "Logging") -> None:
+        super().__init__()
+        self._target = target
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        channel = self._target.channel(record.name)
+        level = nearest_level(record.levelno)
+        if channel.threshold > level:
+            return
+        try:
+            event = record.getMessage()
+        except Exception:  # noqa: BLE001 - arguments that do not fit the message are no reason to lose it
+            event = str(record.msg)
+        fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info[1]
+        channel.core.emit(channel, level, event, fields)
+
+
+class Bridge:
+    """What was installed, and how things were before."""
+
+    def __init__(self, target: "Logging", level: int, levels: Mapping[str, int]) -> None:
+        self._handler = Handler(target)
+        self._before: dict[logging.Logger, tuple[list[logging.Handler], int, bool]] = {}
+        root = logging.getLogger()
+        self._take(root, [self._handler])
+        root.setLevel(level)
+        for name in _OWN_HANDLERS:
+            self._take(logging.getLogger(name), [])
+        for name, number in levels.items():
+            self.follow(number, name)
+        self._captured = _captures_warnings()
+        logging.captureWarnings(capture=True)
+
+    def follow(self, level: int, name: str | None) -> None:
+        """Set a level there too, so that records which nobody wants are not made."""
+        logger = logging.getLogger(name)
+        if logger not in self._before:
+            self._before[logger] = (logger.handlers[:], logger.level, logger.propagate)
+        logger.setLevel(level)
+
+    def remove(self) -> None:
+        """Put everything back."""
+        for logger, (handlers, level, propagate) in self._before.items():
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
+            logger.propagate = propagate
+        self._before.clear()
+        if not self._captured:
+            logging.captureWarnings(capture=False)
+
+    def _take(self, logger: logging.Logger, handlers: list[logging.Handler]) -> None:
+        self._before[logger] = (logger.handlers[:], logger.level, logger.propagate)
+        logger.handlers[:] = handlers
+        logger.propagate = True
+
+
+def _captures_warnings() -> bool:
+    return getattr(logging, "_warnings_showwarning", None) is not None
