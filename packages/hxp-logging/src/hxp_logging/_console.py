@@ -64,7 +64,7 @@ class ConsoleLine:
         return self._safe(text)
 
     def _safe(self, text: str) -> str:
-        """Hide secrets and write out control characters: what was logged starts no line and moves no cursor."""
+        """Hide secrets and write out control characters: what was logged starts no line, moves no cursor."""
         text = printable_text(self._secrets.hide(text))
         return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_escape, text)
 
