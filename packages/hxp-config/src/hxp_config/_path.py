@@ -16,9 +16,7 @@ _SEGMENT = re.compile(r'(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<plain>[^.\"=\s]+)')
 def join_path(segments: Iterable[object]) -> str:
     """Write segments as one path; a key with a dot, a quote, a blank or an `=` is quoted as in JSON."""
     texts = (str(segment) for segment in segments)
-    return ".".join(
-        text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False) for text in texts
-    )
+    return ".".join(text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False) for text in texts)
 
 
 def split_path(path: str) -> tuple[str, ...]:

@@ -103,9 +103,7 @@ class Environment:
         """Return one layer for each variable, shorter names first, so that longer ones refine them."""
         start = f"{self.prefix}__"
         environ = os.environ if self.environ is None else self.environ
-        names = sorted(
-            (name for name in environ if name.startswith(start)), key=lambda name: (name.count("__"), name)
-        )
+        names = sorted((name for name in environ if name.startswith(start)), key=lambda name: (name.count("__"), name))
         layers: list[Layer] = []
         problems: list[ConfigProblem] = []
         for name in names:
@@ -184,7 +182,7 @@ def _read_regular_file(name: str) -> bytes:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        with open(descriptor, "rb", closefd=False) as file:  # noqa: PTH123 (a descriptor)
+        with open(descriptor, "rb", closefd=False) as file:
             data = file.read(MAX_BYTES + 1)
     finally:
         os.close(descriptor)
@@ -224,9 +222,7 @@ def _value(text: str, where: Where) -> Node:
     try:
         root = read_yaml(stripped, source=where.source)
     except ConfigError:
-        raise _refusal(
-            "the value is neither JSON nor YAML, quote it if it is a text", where.origin()
-        ) from None
+        raise _refusal("the value is neither JSON nor YAML, quote it if it is a text", where.origin()) from None
     return _placed(root, where, text) if root else Node("", where, raw=text)
 
 

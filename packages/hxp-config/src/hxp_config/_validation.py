@@ -96,9 +96,7 @@ def _problem(model: Any, root: Node, detail: ErrorDetails) -> ConfigProblem:
         suggestion = suggest(models_at(model, location[:-1]), str(location[-1]))
         return ConfigProblem(join_path(path), "unknown key", place.origin(), suggestion)
     if kind == "missing":
-        return ConfigProblem(
-            join_path((*path, location[-1])), "a required key is missing", node.anchor().origin()
-        )
+        return ConfigProblem(join_path((*path, location[-1])), "a required key is missing", node.anchor().origin())
     place = node.key if location[-1:] == ("[key]",) and node.key else node.anchor()
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return ConfigProblem(join_path(path), message[:1].lower() + message[1:], place.origin())

@@ -237,9 +237,7 @@ class _Builder:
             key = self._key(key_node, path)
             if key in own:
                 first = own[key].key
-                self._refuse(
-                    (*path, key), f"duplicate key, first at line {first.line if first else 0}", key_node
-                )
+                self._refuse((*path, key), f"duplicate key, first at line {first.line if first else 0}", key_node)
             own[key] = self._node(value_node, (*path, key), self._where(key_node.start_mark))
         return merged | own if merged else own
 

@@ -29,9 +29,7 @@ class ResilienceError(Exception):
 
     retryable: ClassVar[bool] = False
 
-    def __init__(
-        self, message: str, *, retry_after: float | None = None, timeline: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, timeline: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.timeline = tuple(timeline)

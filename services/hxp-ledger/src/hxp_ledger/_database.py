@@ -1,0 +1,181 @@
+"""One database, SQLite or PostgreSQL, opened and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from ._migration import migrate
+from .errors import DatabaseUnavailableError, DatabaseURLError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+    from typing import Self
+
+    from sqlalchemy import Connection
+    from sqlalchemy.engine import URL
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+}
+_WRITE = "hxp_write"
+
+
+class Database:
+    """A database that is open inside `async with`.
+
+    Args:
+        url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db` or `postgresql://user:password@host/name`.
+        busy_timeout: Seconds to wait for another writer of a SQLite file.
+
+    Raises:
+        DatabaseURLError: The URL names no database the ledger can use.
+    """
+
+    def __init__(self, url: str, *, busy_timeout: float = 30.0) -> None:
+        self._url = _driver_url(url)
+        self._busy_timeout = busy_timeout
+        self._engine: AsyncEngine | None = None
+
+    def __repr__(self) -> str:
+        return f"<Database {self._url.render_as_string(hide_password=True)}>"
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine of the open database."""
+        if self._engine is None:
+            raise RuntimeError("the database is not open, use `async with`")
+        return self._engine
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._url.get_backend_name()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that only reads."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that writes: committed at the end, rolled back by any error.
+
+        SQLite takes its write lock here, at once: a lock asked for in the middle could be refused.
+        """
+        async with self.engine.execution_options(**{_WRITE: True}).begin() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Ask the database for an answer.
+
+        Raises:
+            DatabaseUnavailableError: There was none.
+        """
+        try:
+            async with self.reading() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (OSError, SQLAlchemyError) as error:
+            raise DatabaseUnavailableError(f"{self!r} does not answer") from error
+
+    async def migrate(self) -> None:
+        """Bring the schema to the newest version; of several processes one does it and the others wait.
+
+        Raises:
+            DatabaseUnavailableError: The database does not answer.
+            SchemaVersionError: A newer version of the ledger owns the database.
+        """
+        try:
+            async with self.writing() as connection:
+                await migrate(connection)
+        except (OSError, SQLAlchemyError) as error:
+            raise DatabaseUnavailableError(f"{self!r} cannot be migrated") from error
+
+    async def __aenter__(self) -> Self:
+        if self.dialect == "sqlite":
+            try:
+                await asyncio.to_thread(_prepare_file, Path(self._url.database or ""), self._busy_timeout)
+            except (OSError, sqlite3.Error) as error:
+                raise DatabaseUnavailableError(f"{self!r} cannot be opened") from error
+            self._engine = _sqlite_engine(self._url, self._busy_timeout)
+        else:
+            self._engine = create_async_engine(self._url, hide_parameters=True, pool_pre_ping=True)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        engine, self._engine = self.engine, None
+        await engine.dispose()
+
+
+def _driver_url(url: str) -> URL:
+    """Turn a plain URL into that of the asynchronous driver; nothing of a wrong one is shown."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise DatabaseURLError("not a database URL, write sqlite:///file.db or postgresql://…") from None
+    driver = _DRIVERS.get(parsed.drivername)
+    if driver is None:
+        raise DatabaseURLError(f"{parsed.drivername!r} is not supported, use sqlite or postgresql")
+    if driver.startswith("sqlite"):
+        if parsed.database in {None, "", ":memory:"}:
+            raise DatabaseURLError("a ledger needs a file, write sqlite:///file.db")
+    elif "sslmode" in parsed.query:  # libpq's name; asyncpg calls it ssl
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": parsed.query["sslmode"]})
+    return parsed.set(drivername=driver)
+
+
+def _prepare_file(path: Path, patience: float) -> None:
+    """Make the folder, and switch the file to a write-ahead log.
+
+    The switch can fail although a busy timeout is set, when several processes open a new file at once.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    end = time.monotonic() + patience
+    with closing(sqlite3.connect(path, timeout=patience)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+
+def _sqlite_engine(url: URL, busy_timeout: float) -> AsyncEngine:
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": busy_timeout})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver opens no transactions of its own
+        cursor = connection.cursor()
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get(_WRITE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
