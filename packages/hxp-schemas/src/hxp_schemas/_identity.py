@@ -30,9 +30,7 @@ def new_id(
         ValueError: The prefix is not made of lower-case ASCII letters and digits.
     """
     if not _is_prefix(prefix):
-        raise ValueError(
-            f"prefix {prefix!r} must be lower-case ASCII letters and digits, without the underscore"
-        )
+        raise ValueError(f"prefix {prefix!r} must be lower-case ASCII letters and digits, without the underscore")
     milliseconds = int(clock() * 1000) & 0xFFFF_FFFF_FFFF
     number = milliseconds << 80 | int.from_bytes(entropy(10), "big")
     return f"{prefix}_" + "".join([_ALPHABET[number >> shift & 31] for shift in _SHIFTS])
@@ -43,13 +41,7 @@ def is_id(value: object, prefix: str) -> bool:
     if not isinstance(value, str):
         return False
     head, _, ulid = value.rpartition("_")
-    return (
-        head == prefix
-        and _is_prefix(head)
-        and len(ulid) == 26
-        and ulid[0] < "8"
-        and _LETTERS.issuperset(ulid)
-    )
+    return head == prefix and _is_prefix(head) and len(ulid) == 26 and ulid[0] < "8" and _LETTERS.issuperset(ulid)
 
 
 def _is_prefix(prefix: str) -> bool:

@@ -32,12 +32,14 @@ def read_error(status: int, body: bytes, headers: Mapping[str, str]) -> SaidErro
     """Read the body and headers of a failed response; never raises."""
     lower = {name.lower(): value for name, value in headers.items()}
     found = _find(_parse(body))
-    code = _text(found.get("code"), 128)
+    code = found.get("code")
+    if type(code) is int and abs(code) < 1 << 63:  # vLLM and llama.cpp repeat the status here
+        code = None if code == status else str(code)
     request_id = lower.get("x-request-id", "")
     return SaidError(
         message=_text(found.get("message"), _MAX_TEXT),
         type=_text(found.get("type"), 128),
-        code=None if code == str(status) else code,  # vLLM and llama.cpp repeat the status here
+        code=_text(code, 128),
         param=_text(found.get("param"), 256),
         retry_after=_retry_after(lower),
         request_id=request_id if _REQUEST_ID.fullmatch(request_id) else None,
@@ -76,8 +78,6 @@ def _detail(detail: object) -> object:
 
 
 def _text(value: object, limit: int) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < 1 << 63 else None
     return value[:limit] if isinstance(value, str) and value else None
 
 

@@ -37,9 +37,7 @@ class ChatCompletionRequest(RequestModel):
     """
 
     model: ModelName
-    messages: Annotated[
-        list[ChatCompletionMessageParam], Field(min_length=1, max_length=4096, fail_fast=True)
-    ]
+    messages: Annotated[list[ChatCompletionMessageParam], Field(min_length=1, max_length=4096, fail_fast=True)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Fanout | None = None

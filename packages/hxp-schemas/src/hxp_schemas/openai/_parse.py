@@ -5,7 +5,7 @@ integers beyond 64 bits) may hide in fields we do not know, so a cheap scan of t
 only then is the body walked.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pydantic
 from pydantic_core import ErrorDetails, from_json
@@ -76,13 +76,12 @@ def _rule(error: ErrorDetails) -> str:
     return error["msg"].rstrip(".")
 
 
-def _param(error: ErrorDetails, data: object) -> str:
+def _param(error: ErrorDetails, data: Any) -> str:
     """Follow the location through the body, which leaves out what pydantic adds to name members of unions."""
     path: list[str] = []
     for step in error["loc"]:
-        children = dict(enumerate(data)) if isinstance(data, list) else data
-        if isinstance(children, dict) and step in children:
-            data = children[step]
+        if step in data if isinstance(data, dict) else isinstance(data, list) and isinstance(step, int):
+            data = data[step]
             path.append(str(step))
     if error["type"] == "missing":
         path.append(str(error["loc"][-1]))

@@ -1,0 +1,119 @@
+import json
+from typing import Any
+
+import pytest
+from hxp_schemas.stream import ChatStream
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROLE: dict[str, Any] = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
+WORD: dict[str, Any] = {"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": None}]}
+STOP: dict[str, Any] = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+USAGE = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}}
+DONE = "[DONE]"
+
+
+def read(*chunks: Any) -> ChatStream:
+    stream = ChatStream()
+    for chunk in chunks:
+        stream.feed(chunk if isinstance(chunk, str | bytes) else json.dumps(chunk))
+    stream.end()
+    return stream
+
+
+def test_a_stream_with_its_end_is_complete() -> None:
+    stream = read(ROLE, WORD, WORD, STOP, USAGE, DONE)
+    assert (stream.verdict, stream.reason) == ("complete", "")
+    assert stream.content_chunks == 2
+    assert stream.finish_reasons == {0: "stop"}
+    assert stream.usage is not None
+    assert stream.usage.total_tokens == 3
+
+
+def test_bytes_are_as_good_as_text() -> None:
+    assert read(json.dumps(STOP).encode(), b"[DONE]").verdict == "complete"
+
+
+def test_a_completion_stream_is_read_too() -> None:
+    stream = read({"choices": [{"index": 0, "text": "x", "finish_reason": "length"}]}, DONE)
+    assert (stream.verdict, stream.content_chunks) == ("complete", 1)
+
+
+def test_every_choice_must_finish() -> None:
+    other = {"choices": [{"index": 1, "delta": {"content": "x"}}]}
+    assert read(WORD, other, STOP, DONE).reason == "choice 1 has no finish_reason"
+    end = {"choices": [{"index": 1, "delta": {}, "finish_reason": "length"}]}
+    assert read(WORD, other, STOP, end, DONE).verdict == "complete"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "reason"),
+    [
+        ([], "no choice"),
+        ([DONE], "no choice"),
+        ([USAGE, DONE], "no choice"),
+        ([ROLE, WORD], "no finish_reason"),
+        ([ROLE, WORD, DONE], "no finish_reason"),
+        ([ROLE, WORD, STOP], "stopped before [DONE]"),
+    ],
+)
+def test_a_stream_that_stops_early_is_truncated(chunks: list[Any], reason: str) -> None:
+    """U2: no false end."""
+    stream = read(*chunks)
+    assert stream.verdict == "truncated"
+    assert reason in stream.reason
+
+
+@pytest.mark.parametrize(
+    ("chunks", "reason"),
+    [
+        (["{"], "not JSON"),
+        ([b"\xff"], "not JSON"),
+        (["3"], "not an object"),
+        ([{}], "no list of choices"),
+        ([{"choices": 3}], "no list of choices"),
+        ([{"choices": [3]}], "index"),
+        ([{"choices": [{"index": -1}]}], "index"),
+        ([{"choices": [{"index": 128}]}], "index"),
+        ([{"choices": [{"index": True}]}], "index"),
+        ([{"choices": [{"index": "0"}]}], "index"),
+        ([STOP, WORD], "goes on after"),
+        ([STOP, DONE, WORD], "after the end"),
+        ([STOP, DONE, DONE], "after the end"),
+    ],
+)
+def test_what_no_stream_may_say_is_illegal(chunks: list[Any], reason: str) -> None:
+    """U3."""
+    stream = read(*chunks)
+    assert stream.verdict == "illegal"
+    assert reason in stream.reason
+
+
+def test_data_after_the_transport_ended_is_illegal() -> None:
+    stream = read(STOP)
+    stream.feed(DONE)
+    assert stream.verdict == "illegal"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [({"message": "out of memory", "code": 500}, "out of memory"), ("boom", "boom"), ({"x": 1}, "reported an error")],
+)
+def test_an_error_in_the_stream_is_an_error(error: object, reason: str) -> None:
+    stream = read(ROLE, WORD, json.dumps({"error": error}).encode(), DONE)
+    assert stream.verdict == "error"
+    assert reason in stream.reason
+
+
+@pytest.mark.parametrize("usage", [3, "x", {"prompt_tokens": -1}, {"prompt_tokens": "many"}])
+def test_usage_that_is_none_is_none(usage: object) -> None:
+    assert read(STOP, {"choices": [], "usage": usage}, DONE).usage is None
+
+
+def test_a_stream_without_usage_has_none() -> None:
+    assert read(WORD, STOP | {"usage": None}, DONE).usage is None
+
+
+@given(st.lists(st.sampled_from([ROLE, WORD, STOP, USAGE, DONE, "{", {"error": "x"}]) | st.text() | st.binary()))
+def test_nothing_that_is_fed_raises(chunks: list[Any]) -> None:
+    assert read(*chunks).verdict in {"complete", "truncated", "illegal", "error"}
