@@ -132,9 +132,7 @@ def test_a_file_of_another_length_or_kind_is_no_pepper(tmp_path: Path) -> None:
         Pepper.load_or_create(tmp_path)
 
 
-def test_a_file_that_appears_meanwhile_is_never_overwritten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_appears_meanwhile_is_never_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = b"o" * 32
     link = os.link
 

@@ -1,1 +1,53 @@
 """Base classes, chassis, engines and orchestration for LLM services, and the hxp command."""
+
+from ._ai_model import AIModelSettings, BaseAIModelService
+from ._context import Context, Identity
+from ._health import Check, HealthMonitor, Probe
+from ._infrastructure import BaseInfrastructureService, Resource
+from ._integration import BaseIntegrationService
+from ._keyring import KeyVerifier, Pepper, PepperError, new_key
+from ._lifecycle import Lifecycle, StartError
+from ._models_route import ModelsRoute
+from ._part import Part
+from ._service import BaseService, Settings
+from ._state import IllegalTransitionError, State, StateMachine, Transition
+from ._tap import GarbageStreamError, StreamEnd, StreamTap, TokenCount, token_count
+from ._upstream import NotSentError, Upstream, UpstreamError, UpstreamOptions, UpstreamPool, UpstreamResponse
+
+__all__ = [
+    "AIModelSettings",
+    "BaseAIModelService",
+    "BaseInfrastructureService",
+    "BaseIntegrationService",
+    "BaseService",
+    "Check",
+    "Context",
+    "GarbageStreamError",
+    "HealthMonitor",
+    "Identity",
+    "IllegalTransitionError",
+    "KeyVerifier",
+    "Lifecycle",
+    "ModelsRoute",
+    "NotSentError",
+    "Part",
+    "Pepper",
+    "PepperError",
+    "Probe",
+    "Resource",
+    "Settings",
+    "StartError",
+    "State",
+    "StateMachine",
+    "StreamEnd",
+    "StreamTap",
+    "TokenCount",
+    "Transition",
+    "Upstream",
+    "UpstreamError",
+    "UpstreamOptions",
+    "UpstreamPool",
+    "UpstreamResponse",
+    "new_key",
+    "token_count",
+]

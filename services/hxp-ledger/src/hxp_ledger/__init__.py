@@ -3,6 +3,8 @@
 from ._audit import AuditEntry, AuditLog
 from ._database import Database
 from ._keys import KeyStore
+from ._service import LedgerService
+from ._settings import LedgerSettings
 from ._usage import UsagePage, UsageStore, UsageSummary
 from .errors import (
     DatabaseUnavailableError,
@@ -22,6 +24,8 @@ __all__ = [
     "KeyNotFoundError",
     "KeyStore",
     "LedgerError",
+    "LedgerService",
+    "LedgerSettings",
     "MalformedCursorError",
     "SchemaVersionError",
     "UsagePage",

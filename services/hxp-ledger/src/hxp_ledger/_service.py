@@ -1,0 +1,99 @@
+"""The ledger service: keys and usage over HTTP, for the services of its own stack alone."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from hxp_schemas import UsageBatch
+from hxp_schemas.openai import parse_request
+from hxp_services_base import BaseInfrastructureService, Check, Pepper
+from hxp_services_base.chassis import read_body, require_json
+from prometheus_client import Counter
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
+from starlette.responses import Response
+
+from ._database import Database
+from ._development import ensure_development_key
+from ._keys import KeyStore
+from ._settings import LedgerSettings
+from ._usage import UsageStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from fastapi import APIRouter
+    from hxp_services_base import Context, Resource
+
+
+class _LedgerDatabase:
+    """The database as a resource of the service."""
+
+    name = "database"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def open(self, context: Context) -> AsyncIterator[Database]:
+        del context  # a database needs nothing of it
+        async with self._database as database:
+            yield database
+
+    def checks(self) -> Sequence[Check]:
+        return (Check("database", self._health),)
+
+    async def _health(self) -> str | None:
+        await self._database.ping()
+        return None
+
+    async def migrate(self) -> None:
+        await self._database.migrate()
+
+    async def ping(self) -> None:
+        await self._database.ping()
+
+
+class LedgerService(BaseInfrastructureService[LedgerSettings]):
+    """Keeps API keys, usage and the audit trail."""
+
+    def resources(self) -> Sequence[Resource]:
+        """The one database."""
+        self._database = Database(self.settings.url.get_secret_value())
+        self._keys = KeyStore(self._database)
+        self._usage = UsageStore(self._database)
+        return (_LedgerDatabase(self._database),)
+
+    async def ready(self, context: Context) -> None:
+        """Prove that the database answers; in development, see to it that there is a key to begin with."""
+        await super().ready(context)
+        if context.identity.profile == "development":
+            pepper = Pepper.load_or_create(context.identity.state_dir / "pepper")
+            if await ensure_development_key(self._keys, pepper, context.identity.state_dir / "dev-key"):
+                context.log.info("development key made", file=str(context.identity.state_dir / "dev-key"))
+
+    def metrics(self, context: Context) -> None:
+        """Declare the ledger's instruments."""
+        self._records = Counter(
+            "hxp_ledger_records", "Usage records, by what became of them.", ("result",), registry=context.metrics
+        )
+
+    def routes(self, router: APIRouter) -> None:
+        """Snapshot of keys, ingestion and summary of usage."""
+
+        @router.get("/v1/keys/snapshot")
+        async def snapshot() -> Response:
+            return _json((await self._keys.snapshot()).model_dump_json())
+
+        @router.post("/v1/usage/batches")
+        async def ingest(request: Request) -> Response:
+            require_json(request.scope)
+            batch = parse_request(UsageBatch, await read_body(request.scope, request.receive))
+            receipt = await self._usage.ingest(batch)
+            self._records.labels("accepted").inc(receipt.accepted)
+            self._records.labels("duplicate").inc(receipt.duplicates)
+            return _json(receipt.model_dump_json())
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json")
