@@ -26,6 +26,12 @@ class Where(NamedTuple):
         return Origin(*self)
 
 
+class Opaque(NamedTuple):
+    """A collection that is one value: YAML's sets and ordered maps."""
+
+    value: Any
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """A value with its place.
@@ -48,7 +54,7 @@ class Node:
             return {key: child.plain() for key, child in self.data.items()}
         if isinstance(self.data, list):
             return [child.plain() for child in self.data]
-        return self.data
+        return self.data.value if isinstance(self.data, Opaque) else self.data
 
     def child(self, segment: object) -> Node | None:
         """Return the child that a path segment or a pydantic location names."""

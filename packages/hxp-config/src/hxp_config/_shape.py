@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import is_dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import AliasChoices, AliasPath, BaseModel
 
 
-def models_at(model: Any, location: Sequence[object]) -> list[type[BaseModel]]:
-    """Return the models that a pydantic location can stand in, seen through unions, lists and mappings."""
+def models_at(model: Any, location: Sequence[object]) -> list[type[Any]]:
+    """Return the models that a pydantic location can stand in, seen through unions, lists and mappings.
+
+    A dataclass and a TypedDict are models too.
+    """
     current = _unwrap(model)
     for segment in location:
         below = [child for shape in current for child in _step(shape, segment)]
@@ -20,7 +24,7 @@ def models_at(model: Any, location: Sequence[object]) -> list[type[BaseModel]]:
     return [shape for shape in current if _is_model(shape)]
 
 
-def suggest(models: Sequence[type[BaseModel]], key: str) -> str | None:
+def suggest(models: Sequence[type[Any]], key: str) -> str | None:
     """Return the field that was probably meant by an unknown key."""
     names = {name: name for model in models for name in _keys(model)}
     folded = {name.lower().replace("-", "_"): name for name in names}
@@ -28,8 +32,16 @@ def suggest(models: Sequence[type[BaseModel]], key: str) -> str | None:
     return folded[close[0]] if close else None
 
 
+def speaks_of_unknown_keys(model: type[Any]) -> bool:
+    """Tell whether a model says itself that it takes or ignores keys it does not know."""
+    config = model.model_config if issubclass(model, BaseModel) else getattr(model, "__pydantic_config__", {})
+    return config.get("extra") in {"allow", "ignore"}
+
+
 def _is_model(shape: Any) -> bool:
-    return isinstance(shape, type) and issubclass(shape, BaseModel)
+    return isinstance(shape, type) and (
+        issubclass(shape, BaseModel) or is_dataclass(shape) or hasattr(shape, "__required_keys__")
+    )
 
 
 def _unwrap(shape: Any) -> list[Any]:
@@ -58,8 +70,10 @@ def _step(shape: Any, segment: object) -> list[Any]:
     return []
 
 
-def _keys(model: type[BaseModel]) -> dict[str, Any]:
+def _keys(model: type[Any]) -> dict[str, Any]:
     """Return what each key of a model holds, by the names that its data may use."""
+    if not issubclass(model, BaseModel):
+        return get_type_hints(model, include_extras=True)
     keys: dict[str, Any] = {}
     by_name = model.model_config.get("validate_by_name") or model.model_config.get("populate_by_name")
     for name, field in model.model_fields.items():

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from ._errors import ConfigError, ConfigProblem
 from ._node import Node, Where
 from ._path import join_path
-from ._shape import models_at, suggest
+from ._shape import models_at, speaks_of_unknown_keys, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
+
+_UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 
 
 def validate(model: type[T], root: Node, rank: Mapping[tuple[str, str | None], int]) -> T:
@@ -34,7 +36,7 @@ def validate(model: type[T], root: Node, rank: Mapping[tuple[str, str | None], i
     value, details = _attempt(adapter, root)
     if _restore_texts(root, details):
         value, details = _attempt(adapter, root)
-    unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
+    unknown = [detail for detail in details if detail["type"] in _UNKNOWN]
     if unknown and any(_allows_unknown(model, detail) for detail in unknown):
         value, details = _attempt(adapter, root, extra=None)
         told = {detail["loc"] for detail in details}
@@ -67,8 +69,7 @@ def _restore_texts(root: Node, details: Sequence[ErrorDetails]) -> bool:
 
 def _allows_unknown(model: Any, detail: ErrorDetails) -> bool:
     """Tell whether a model says itself what becomes of unknown keys; where none does, they are refused."""
-    owners = models_at(model, detail["loc"][:-1])
-    return any(owner.model_config.get("extra") in {"allow", "ignore"} for owner in owners)
+    return any(map(speaks_of_unknown_keys, models_at(model, detail["loc"][:-1])))
 
 
 def _find(root: Node, location: Sequence[object]) -> tuple[tuple[object, ...], Node]:
@@ -91,7 +92,7 @@ def _problem(model: Any, root: Node, detail: ErrorDetails) -> ConfigProblem:
     location = detail["loc"]
     path, node = _find(root, location)
     kind = detail["type"]
-    if kind == "extra_forbidden":
+    if kind in _UNKNOWN:
         place = node.key or node.where
         suggestion = suggest(models_at(model, location[:-1]), str(location[-1]))
         return ConfigProblem(join_path(path), "unknown key", place.origin(), suggestion)

@@ -12,7 +12,7 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import Resolver
 
 from ._errors import ConfigError, ConfigProblem
-from ._node import Node, Where
+from ._node import Node, Opaque, Where
 from ._path import join_path
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ class _Builder:
         if len(self.problems) > before:
             return None
         try:
-            return SafeConstructor().construct_document(node)
+            return Opaque(SafeConstructor().construct_document(node))
         except _BAD_VALUE:
             self._refuse(path, f"is not a valid {node.tag.removeprefix(_PREFIX)}", node)
             return None
