@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _STRANGERS = 0.18
 _FIRST_QUESTION = 3.0
-_SHORT_ANSWER = 12
+_SHORT_ANSWER = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +77,15 @@ class Batches:
         return self._chance.choices(self._data.topics, self._weights)[0]
 
     def _sample(self) -> Sample:
-        """Draw a conversation, mostly of one turn; half of those learn only how an answer begins.
+        """Draw a conversation, mostly of one turn; three quarters of those learn only how an answer begins.
 
         The choice of the answer falls within its first tokens and is what takes longest to learn.
         """
         conversation = Conversation(self._tokenizer)
         if self._chance.random() < 0.3:
             conversation.system(self._chance.choice(self._data.phrases.systems))
-        turns = self._chance.choices((1, 2, 3, 4), (88, 7, 3, 2))[0]
-        short = turns == 1 and self._chance.random() < 0.6
+        turns = self._chance.choices((1, 2, 3, 4), (90, 6, 2, 2))[0]
+        short = turns == 1 and self._chance.random() < 0.75
         for _ in range(turns):
             topic = self._topic()
             dropout = 0.1 if self._chance.random() < 0.3 else 0.0
