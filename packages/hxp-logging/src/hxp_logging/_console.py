@@ -44,17 +44,12 @@ class ConsoleLine:
             self._paint("2", record.stamp[11:23]),
             self._paint(_COLOURS[record.level], f"{NAMES[record.level]:<8}"),
             self._safe(record.event).ljust(_EVENT_WIDTH if fields else 0),
-            *(
-                f"{self._paint('36', self._safe(name))}={self._value(value)}"
-                for name, value in fields.items()
-            ),
+            *(f"{self._paint('36', self._safe(name))}={self._value(value)}" for name, value in fields.items()),
             self._paint("2", f"[{self._safe(record.logger)}]"),
         ]
         lines = [" ".join(parts)]
         if isinstance(stack, str):
-            lines += [
-                f"    | {self._safe(line)}" for line in self._secrets.hide(stack).rstrip("\n").split("\n")
-            ]
+            lines += [f"    | {self._safe(line)}" for line in self._secrets.hide(stack).rstrip("\n").split("\n")]
         return ("\n".join(lines) + "\n").encode()
 
     def _value(self, value: Any) -> str:
@@ -74,9 +69,7 @@ class ConsoleLine:
 
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
-    return {9: "\\t", 10: "\\n", 13: "\\r"}.get(code) or (
-        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-    )
+    return {9: "\\t", 10: "\\n", 13: "\\r"}.get(code) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
 
 
 def _json(value: Any) -> str:

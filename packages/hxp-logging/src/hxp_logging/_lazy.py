@@ -22,9 +22,7 @@ def lazy_exports(
     def get(name: str) -> object:
         module = home.get(name)
         if module is None:
-            raise AttributeError(
-                f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules[package]
-            )
+            raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules[package])
         value: object = getattr(import_module(f"{package}.{module}"), name)
         setattr(sys.modules[package], name, value)  # the next use is a plain attribute
         return value

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from ._options import LoggingOptions
     from ._record import Record
 
-_UNSAFE = re.compile(
-    "[\x7f-\x9f\u2028\u2029]"
-)  # JSON lets these stand, but terminals and splitters act on them
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029]")  # JSON lets these stand, but terminals and splitters act on them
 
 
 def correlation_head(request_id: str | None, trace: "TraceContext | None") -> bytes:

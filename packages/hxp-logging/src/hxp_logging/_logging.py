@@ -154,9 +154,7 @@ class Logging:
             return
         healed = self._door.write(line)
         if healed:
-            self._door.write(
-                self._render(self._record(_OWN_NAME, WARNING, "log lines were lost", {"lost": healed}))
-            )
+            self._door.write(self._render(self._record(_OWN_NAME, WARNING, "log lines were lost", {"lost": healed})))
 
     def divert(self, sink: Sink, level: LevelName | str) -> Callable[[], None]:
         """Send JSON lines of at least this level somewhere else for a while; `hxp_logging.testing` uses it.

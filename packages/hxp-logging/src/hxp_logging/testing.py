@@ -6,7 +6,7 @@ from typing import Any
 
 from orjson import loads
 
-from ._default import DEFAULT
+from . import _default
 from ._level import LevelName
 from ._logging import Logging
 
@@ -43,7 +43,7 @@ def capture(logging: Logging | None = None, *, level: LevelName = "DEBUG") -> It
         ('opened', {'till': 3})
     """
     sink = _ListSink()
-    undo = (logging or DEFAULT.logging).divert(sink, level)
+    undo = (logging or _default.DEFAULT.logging).divert(sink, level)
     try:
         yield sink.events
     finally:

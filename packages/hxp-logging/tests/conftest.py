@@ -1,0 +1,17 @@
+from collections.abc import Iterator
+
+import pytest
+from hxp_logging import _default
+from hypothesis import settings
+
+settings.register_profile("hxp", deadline=None, max_examples=60)
+settings.load_profile("hxp")
+
+
+@pytest.fixture
+def fresh_default(monkeypatch: pytest.MonkeyPatch) -> Iterator[_default.Default]:
+    """A process default that no other test has seen."""
+    default = _default.Default()
+    monkeypatch.setattr(_default, "DEFAULT", default)
+    yield default
+    default.logging.close()

@@ -1,0 +1,79 @@
+"""What the package says it offers is what it offers, and nothing is loaded before it is used."""
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import hxp_logging
+import hxp_logging.testing
+import pytest
+
+LAZY = [hxp_logging]
+MODULES = sorted(info.name for info in pkgutil.walk_packages(hxp_logging.__path__, "hxp_logging."))
+
+
+def lists_of_exports(package: ModuleType) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Read the type checker's imports and the run-time mapping out of an `__init__.py`."""
+    [branch] = [node for node in ast.parse(Path(str(package.__file__)).read_text()).body if isinstance(node, ast.If)]
+    checked = {
+        str(node.module): sorted(alias.name for alias in node.names)
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+    }
+    [assignment] = branch.orelse
+    assert isinstance(assignment, ast.Assign)
+    assert isinstance(assignment.value, ast.Call)
+    lazy = ast.literal_eval(assignment.value.args[1])
+    return checked, {module: sorted(names) for module, names in lazy.items()}
+
+
+@pytest.mark.parametrize("package", LAZY, ids=lambda package: package.__name__)
+def test_the_two_lists_of_exports_and_all_are_one(package: ModuleType) -> None:
+    checked, lazy = lists_of_exports(package)
+    assert checked == lazy
+    assert package.__all__ == sorted(name for names in lazy.values() for name in names)
+
+
+@pytest.mark.parametrize("package", [*LAZY, hxp_logging.testing], ids=lambda package: package.__name__)
+def test_every_name_is_there(package: ModuleType) -> None:
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+        assert name in dir(package)
+
+
+@pytest.mark.parametrize("package", LAZY, ids=lambda package: package.__name__)
+def test_every_public_definition_of_its_modules_is_exported_or_a_base(package: ModuleType) -> None:
+    _, lazy = lists_of_exports(package)
+    for module, names in lazy.items():
+        loaded = importlib.import_module(f"{package.__name__}.{module}")
+        public = {
+            name
+            for name, value in vars(loaded).items()
+            if not name.startswith("_") and getattr(value, "__module__", None) == loaded.__name__
+        }
+        assert public - set(names) <= {"Context", "Default", "DEFAULT"}
+
+
+@pytest.mark.parametrize("package", LAZY, ids=lambda package: package.__name__)
+def test_an_unknown_name_is_an_attribute_error(package: ModuleType) -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Nonsense'"):
+        package.Nonsense  # noqa: B018
+
+
+def test_a_first_line_loads_neither_the_standard_librarys_logging_nor_asyncio() -> None:
+    code = (
+        "import sys, hxp_logging; assert 'orjson' not in sys.modules;"
+        "hxp_logging.get_logger('x').info('hi');"
+        "assert not {'logging', 'asyncio', 'opentelemetry', 'traceback'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_run(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
