@@ -164,13 +164,20 @@ def test_the_default_is_made_when_it_is_first_needed(
     fresh_default: _default.Default, capfd: pytest.CaptureFixture[str]
 ) -> None:
     log, other = get_logger("x"), get_logger("other")
-    log.debug("no")
     log.info("yes")
+    log.debug("no")
     other.info("yes")
     assert capfd.readouterr().err.count("yes") == 2
     assert get_logger("y").is_enabled("INFO")
     assert get_logger("x") is not log
     assert not get_logger("z").is_enabled("DEBUG")
+
+
+def test_the_first_word_may_be_one_that_is_not_written(
+    fresh_default: _default.Default, capfd: pytest.CaptureFixture[str]
+) -> None:
+    get_logger("x").debug("no")
+    assert capfd.readouterr().err == ""
 
 
 def test_asking_for_a_level_makes_the_default_too(fresh_default: _default.Default) -> None:
