@@ -5,25 +5,20 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from hxp_schemas import UsageBatch
-from hxp_schemas.openai import parse_request
 from hxp_services_base import BaseInfrastructureService, Check, Pepper
-from hxp_services_base.chassis import read_body, require_json
 from prometheus_client import Counter
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
-from starlette.responses import Response
 
-from ._database import Database
 from ._development import ensure_development_key
-from ._keys import KeyStore
 from ._settings import LedgerSettings
-from ._usage import UsageStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from fastapi import APIRouter
+    from hxp_schemas import UsageReceipt
     from hxp_services_base import Context, Resource
+
+    from ._database import Database
 
 
 class _LedgerDatabase:
@@ -58,7 +53,11 @@ class LedgerService(BaseInfrastructureService[LedgerSettings]):
     """Keeps API keys, usage and the audit trail."""
 
     def resources(self) -> Sequence[Resource]:
-        """The one database."""
+        """The one database; SQLAlchemy is loaded here, in the process that serves."""
+        from ._database import Database  # noqa: PLC0415
+        from ._keys import KeyStore  # noqa: PLC0415
+        from ._usage import UsageStore  # noqa: PLC0415
+
         self._database = Database(self.settings.url.get_secret_value())
         self._keys = KeyStore(self._database)
         self._usage = UsageStore(self._database)
@@ -80,20 +79,10 @@ class LedgerService(BaseInfrastructureService[LedgerSettings]):
 
     def routes(self, router: APIRouter) -> None:
         """Snapshot of keys, ingestion and summary of usage."""
+        from ._routes import add_routes  # noqa: PLC0415 - FastAPI is loaded in the process that serves
 
-        @router.get("/v1/keys/snapshot")
-        async def snapshot() -> Response:
-            return _json((await self._keys.snapshot()).model_dump_json())
+        add_routes(router, keys=lambda: self._keys, usage=lambda: self._usage, ingested=self._ingested)
 
-        @router.post("/v1/usage/batches")
-        async def ingest(request: Request) -> Response:
-            require_json(request.scope)
-            batch = parse_request(UsageBatch, await read_body(request.scope, request.receive))
-            receipt = await self._usage.ingest(batch)
-            self._records.labels("accepted").inc(receipt.accepted)
-            self._records.labels("duplicate").inc(receipt.duplicates)
-            return _json(receipt.model_dump_json())
-
-
-def _json(text: str) -> Response:
-    return Response(text, media_type="application/json")
+    def _ingested(self, receipt: UsageReceipt) -> None:
+        self._records.labels("accepted").inc(receipt.accepted)
+        self._records.labels("duplicate").inc(receipt.duplicates)

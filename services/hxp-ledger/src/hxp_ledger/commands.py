@@ -5,16 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from hxp_services_base import Pepper, new_key
-from hxp_services_base.commands import Argument, CommandError, CommandGroup, Option
-from hxp_services_base.orchestration import read_stack
+from hxp_services_base.commands import Argument, CommandError, CommandGroup, Option, stack_here
 
-from ._database import Database
-from ._keys import KeyStore
-from ._settings import LedgerSettings
 from .errors import KeyNotFoundError
 
 if TYPE_CHECKING:
@@ -23,6 +17,8 @@ if TYPE_CHECKING:
     from hxp_schemas import KeyRecord
     from hxp_services_base.orchestration import Stack
 
+    from ._keys import KeyStore
+
 _JSON = Option("--json", help="Print JSON.")
 
 
@@ -30,7 +26,9 @@ def create(
     name: Annotated[str, Argument(help="Who or what it is for.")], *, as_json: Annotated[bool, _JSON] = False
 ) -> None:
     """Make an API key; it is shown this once and stored nowhere."""
-    stack = _stack()
+    from hxp_services_base import Pepper, new_key  # noqa: PLC0415 - `hxp --help` loads this module
+
+    stack = stack_here()
     made = new_key(Pepper.load_or_create(stack.state_dir / "pepper"))
 
     async def store() -> KeyRecord:
@@ -57,7 +55,7 @@ def list_keys(*, as_json: Annotated[bool, _JSON] = False) -> None:
     """List the API keys, never the keys themselves."""
 
     async def read() -> list[KeyRecord]:
-        async with _keys(_stack()) as keys:
+        async with _keys(stack_here()) as keys:
             return list(await keys.list())
 
     records = asyncio.run(read())
@@ -75,7 +73,7 @@ def revoke(key_id: Annotated[str, Argument(help="The id, key_….")], *, as_json
     """Revoke an API key; running gateways refuse it within a second."""
 
     async def take() -> KeyRecord:
-        async with _keys(_stack()) as keys:
+        async with _keys(stack_here()) as keys:
             return await keys.revoke(key_id)
 
     try:
@@ -91,12 +89,12 @@ def revoke(key_id: Annotated[str, Argument(help="The id, key_….")], *, as_json
 keys = CommandGroup("Make, list and revoke API keys.", {"create": create, "list": list_keys, "revoke": revoke})
 
 
-def _stack() -> Stack:
-    return read_stack(Path.cwd())[0]
-
-
 @asynccontextmanager
 async def _keys(stack: Stack) -> AsyncIterator[KeyStore]:
+    from ._database import Database  # noqa: PLC0415 - `hxp --help` loads this module
+    from ._keys import KeyStore  # noqa: PLC0415
+    from ._settings import LedgerSettings  # noqa: PLC0415
+
     settings = next((node.settings for node in stack.nodes if isinstance(node.settings, LedgerSettings)), None)
     if settings is None:
         raise CommandError("this stack has no ledger; add a service with use: hxp-ledger")

@@ -1,0 +1,49 @@
+"""What is measured of every request, under names and labels that cannot grow without bound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prometheus_client import CollectorRegistry
+
+    from ._exchange import Exchange
+
+# OpenTelemetry's recommended boundaries of http.server.request.duration, extended for long generations.
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class RequestMetrics:
+    """Counts and durations of requests, by method, route template and status.
+
+    Args:
+        registry: The service's registry.
+        in_flight: How many requests are under way now.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, in_flight: Callable[[], int]) -> None:
+        self._requests = Counter(
+            "hxp_http_requests", "Requests answered.", ("method", "route", "status"), registry=registry
+        )
+        self._seconds = Histogram(
+            "hxp_http_request_duration_seconds",
+            "From the first byte of the request to the last of the response.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        gauge = Gauge("hxp_http_requests_in_flight", "Requests under way.", registry=registry)
+        gauge.set_function(in_flight)
+
+    def observe(self, exchange: Exchange, *, now: float) -> None:
+        """Count one ended exchange."""
+        method = exchange.method if exchange.method in _METHODS else "other"
+        self._requests.labels(method, exchange.route, str(exchange.status)).inc()
+        self._seconds.labels(exchange.route).observe(now - exchange.started)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

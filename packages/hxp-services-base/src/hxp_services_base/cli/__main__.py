@@ -1,0 +1,5 @@
+"""`python -m hxp_services_base.cli`."""
+
+from ._entry import main
+
+main()

@@ -1,0 +1,178 @@
+"""`hxp ps`, `hxp logs` and `hxp doctor`: what runs, what it said, and what is in the way."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from rich.console import Console
+from rich.table import Table
+
+from ..chassis import PROBE_PORT_OFFSET, holder_of
+from ..commands import Argument, CommandError, Option, stack_here
+from ..engines import missing_cpu_flags
+from ..orchestration import STATE_DIR, StackState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..orchestration import Stack
+
+_JSON = Option("--json", help="Print JSON.")
+_COLOURS = {"ready": "green", "degraded": "yellow", "restarting": "yellow", "failed": "red", "stopped": "dim"}
+
+
+def ps(*, as_json: Annotated[bool, _JSON] = False) -> None:
+    """Show the services of the stack that runs here."""
+    state = StackState.read(STATE_DIR)
+    if as_json:
+        document = state.model_dump(mode="json") if state else {"supervisor": None, "services": {}}
+        print(json.dumps(document, indent=2))
+        return
+    if state is None:
+        raise CommandError("nothing runs here; `hxp up` starts the stack", status=3)
+    table = Table("service", "state", "for", "pid", "restarts", "url", "reason", box=None, pad_edge=False)
+    for node in state.services.values():
+        colour = _COLOURS.get(node.state, "cyan")
+        age = _duration(time.time() - node.since)
+        pid = str(node.pid or "-")
+        reason = node.reason or (f"before: {node.last_exit}" if node.last_exit else "")
+        table.add_row(node.name, f"[{colour}]{node.state}[/]", age, pid, str(node.restarts), node.url, reason)
+    Console().print(table)
+
+
+def logs(
+    service: Annotated[str | None, Argument(help="One service; all of them unless given.")] = None,
+    *,
+    follow: Annotated[bool, Option("-f", "--follow", help="Wait for more.")] = False,
+    lines: Annotated[int, Option("-n", "--lines", help="Lines from the end to begin with.")] = 50,
+) -> None:
+    """Print what the services of this stack wrote."""
+    folder = STATE_DIR / "log"
+    names = [path.stem for path in sorted(folder.glob("*.log"))]
+    if service is not None and service not in names:
+        known = ", ".join(names) or "none yet"
+        raise CommandError(f"there is no log of {service!r} in {folder} (there are: {known})")
+    chosen = [service] if service is not None else names
+    offsets: dict[str, int] = {}
+    for name in chosen:
+        path = folder / f"{name}.log"
+        with path.open("rb") as file:
+            for line in deque(file, maxlen=max(0, lines)):
+                _print_line(name, line, prefixed=len(chosen) > 1)
+            offsets[name] = file.tell()
+    try:
+        while follow:
+            for name, line in _news(folder, offsets):
+                _print_line(name, line, prefixed=len(chosen) > 1)
+            sys.stdout.flush()
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        return
+
+
+def _news(folder: Path, offsets: dict[str, int]) -> Iterator[tuple[str, bytes]]:
+    for name, offset in offsets.items():
+        path = folder / f"{name}.log"
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            file.seek(offset if size >= offset else 0)
+            for line in file:
+                yield name, line
+            offsets[name] = file.tell()
+
+
+def _print_line(name: str, line: bytes, *, prefixed: bool) -> None:
+    text = line.decode(errors="replace").rstrip("\n")
+    print(f"{name:<10} {text}" if prefixed else text)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that `hxp doctor` looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def doctor(*, as_json: Annotated[bool, _JSON] = False) -> None:
+    """Look for what would keep the stack from running here; exit 1 if something would."""
+    findings = list(_findings(Path.cwd()))
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        console = Console()
+        for finding in findings:
+            mark = "[green]✓[/green]" if finding.ok else "[red]✗[/red]"
+            console.print(f"{mark} {finding.name:<16} {finding.detail}", highlight=False)
+    if not all(finding.ok for finding in findings):
+        raise SystemExit(1)
+
+
+def _findings(directory: Path) -> Iterator[Finding]:
+    yield Finding(
+        "python",
+        sys.version_info >= (3, 11),
+        f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+    )
+    missing = missing_cpu_flags()
+    detail = (
+        f"lacks {', '.join(sorted(missing))}, which llama.cpp's wheel needs"
+        if missing
+        else "has what llama.cpp's wheel needs"
+    )
+    yield Finding("processor", not missing, detail)
+    engine = importlib.util.find_spec("xllamacpp") is not None
+    found = (
+        importlib.metadata.version("xllamacpp")
+        if engine
+        else 'not installed: pip install "hxp-services-base[llamacpp]"'
+    )
+    yield Finding("engine", engine, f"xllamacpp {found}" if engine else found)
+    free = shutil.disk_usage(directory).free / 1e9
+    yield Finding("disk", free > 1, f"{free:.1f} GB free")
+    yield Finding(
+        "state",
+        os.access(directory, os.W_OK),
+        f"{directory / '.hxp'} {'is' if os.access(directory, os.W_OK) else 'is not'} writable",
+    )
+    try:
+        stack = stack_here()
+    except CommandError as error:
+        yield Finding("configuration", ok=False, detail=str(error))
+        return
+    yield Finding(
+        "configuration",
+        ok=True,
+        detail=f"{len(stack.nodes)} services: {' → '.join(', '.join(layer) for layer in stack.plan())}",
+    )
+    yield from _ports(stack)
+
+
+def _ports(stack: Stack) -> Iterator[Finding]:
+    running = StackState.read(stack.state_dir)
+    if running is not None:
+        yield Finding("stack", ok=True, detail=f"runs as process {running.supervisor.pid}")
+        return
+    for node in stack.nodes:
+        for port in (node.port, node.port + PROBE_PORT_OFFSET):
+            holder = holder_of(port)
+            yield Finding(f"port {port}", holder is None, f"held by {holder}" if holder else f"free for {node.name}")
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"

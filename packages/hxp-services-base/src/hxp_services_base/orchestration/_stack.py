@@ -1,0 +1,162 @@
+"""A stack is data: services, what each waits for, and how often it may be started again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hxp_schemas import LoggingConfig
+
+from ..chassis import PROBE_PORT_OFFSET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .._service import BaseService, Settings
+
+
+class StackError(ValueError):
+    """A stack that cannot work; the message says why and what to change."""
+
+
+class Until(StrEnum):
+    """What a service waits for in another one."""
+
+    STARTED = "started"
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """When a service that died is started again; the budget is a sliding window, not a count for life.
+
+    Attributes:
+        max_restarts: Restarts within `window` after which the stack gives up.
+        window: Seconds.
+        backoff: Seconds before the first restart; doubled each time.
+        backoff_max: Seconds between restarts at the most.
+    """
+
+    max_restarts: int = 5
+    window: float = 300.0
+    backoff: float = 0.5
+    backoff_max: float = 30.0
+
+    def delay(self, earlier: list[float], *, now: float) -> float | None:
+        """Seconds to wait before the next restart, or `None` when the budget is spent.
+
+        Args:
+            earlier: When restarts happened, in seconds of the caller's clock.
+            now: The same clock's present.
+        """
+        recent = sum(1 for at in earlier if now - at < self.window)
+        return None if recent >= self.max_restarts else float(min(self.backoff * 2**recent, self.backoff_max))
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One service of a stack.
+
+    Attributes:
+        name: Unique in the stack.
+        use: The entry point of the group `hxp.services` that makes it, for runners in other processes.
+        make: Makes the service, for the runner in this process.
+        settings: Its validated settings.
+        host: The address it binds.
+        port: The port it binds; 0 takes a free one (in-process only).
+        needs: The services it waits for, and until when.
+        restart: Its restart budget.
+        start_timeout: Seconds to become ready in.
+        stop_timeout: Seconds from the request to stop until it is killed.
+    """
+
+    name: str
+    use: str
+    make: Callable[[], BaseService[Any]]
+    settings: Settings
+    host: str = "127.0.0.1"
+    port: int = 0
+    needs: Mapping[str, Until] = field(default_factory=dict)
+    restart: Restart = Restart()
+    start_timeout: float = 180.0
+    stop_timeout: float = 40.0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Services that belong together.
+
+    Attributes:
+        name: Its name.
+        nodes: Its services.
+        state_dir: Where it keeps its state.
+        profile: `"development"`, `"production"`, …
+        logging: Level and format for every service's log.
+
+    Raises:
+        StackError: If names, needs, ports or time limits contradict each other.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    state_dir: Path = Path(".hxp")
+    profile: str = "development"
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
+
+    def __post_init__(self) -> None:
+        names = [node.name for node in self.nodes]
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise StackError(f"services share the name {sorted(doubled)}; names are unique in a stack")
+        for node in self.nodes:
+            if unknown := sorted(set(node.needs) - set(names)):
+                raise StackError(f"{node.name!r} needs {unknown}, and the stack has {sorted(names)}")
+        self._check_ports()
+        self._check_times()
+        self.plan()
+
+    def node(self, name: str) -> Node:
+        """The service called `name`."""
+        return next(node for node in self.nodes if node.name == name)
+
+    def plan(self) -> tuple[tuple[str, ...], ...]:
+        """The layers in which services start; those of one layer start together, and stop in reverse order.
+
+        Raises:
+            StackError: If services wait for each other in a circle.
+        """
+        sorter = TopologicalSorter({node.name: set(node.needs) for node in self.nodes})
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            raise StackError(f"services wait for each other: {' → '.join(error.args[1])}") from error
+        layers: list[tuple[str, ...]] = []
+        while sorter.is_active():
+            layer = tuple(sorted(sorter.get_ready()))
+            sorter.done(*layer)
+            layers.append(layer)
+        return tuple(layers)
+
+    def _check_ports(self) -> None:
+        taken: dict[int, str] = {}
+        for node in self.nodes:
+            for port in (node.port, node.port + PROBE_PORT_OFFSET) if node.port else ():
+                if port in taken:
+                    raise StackError(
+                        f"{node.name!r} and {taken[port]!r} both want port {port} (probes answer on port + "
+                        f"{PROBE_PORT_OFFSET}); give one another port"
+                    )
+                taken[port] = node.name
+
+    def _check_times(self) -> None:
+        """`grace ≥ lame_duck + drain + stop`, else a service is killed in the middle of its own drain."""
+        for node in self.nodes:
+            service = node.make
+            needed = sum(float(getattr(service, name, 0.0)) for name in ("lame_duck", "drain_timeout", "stop_timeout"))
+            if node.stop_timeout < needed:
+                raise StackError(
+                    f"{node.name!r} would be killed after {node.stop_timeout:g} s, while its drain and stop may take "
+                    f"{needed:g} s; raise its stop_timeout"
+                )

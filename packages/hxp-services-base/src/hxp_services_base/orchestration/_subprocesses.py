@@ -1,0 +1,172 @@
+"""Each service in a child process of its own, with nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+from pydantic_core import to_jsonable_python
+
+from .._state import State
+from ._order import Order, Report
+from ._runner import LaunchError, Status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ._runner import Launch
+    from ._stack import Node
+
+
+class _Handle:
+    """A child process, from launch to reaping."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, *, url: str, log: Path, reports: asyncio.Task[None]
+    ) -> None:
+        self._process = process
+        self._reports = reports
+        self.url = url
+        self.log = log
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process.returncode is None else None
+
+    async def ended(self) -> str:
+        status = await self._process.wait()
+        await asyncio.gather(self._reports, return_exceptions=True)
+        return f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+    async def stop(self, *, seconds: float) -> int:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), seconds)
+            except TimeoutError:
+                kill_group(self._process.pid)
+                await self._process.wait()
+        await asyncio.gather(self._reports, return_exceptions=True)
+        assert self._process.returncode is not None  # noqa: S101 - it was awaited above
+        return self._process.returncode
+
+
+def kill_group(pid: int) -> None:
+    """End the process group of a child at once."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+class Subprocesses:
+    """Runs each service as `python -m …`, its output in `STATE_DIR/log/NAME.log`."""
+
+    async def launch(self, node: Node, launch: Launch) -> _Handle:
+        """Start `node`; returns when it reports that it is ready.
+
+        Raises:
+            LaunchError: If it does not become ready in time, or ends first.
+        """
+        log = launch.state_dir / "log" / f"{node.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        ours, theirs = os.pipe()
+        try:
+            with log.open("ab") as output:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    f"{__package__}._child",
+                    str(theirs),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=(theirs,),
+                    start_new_session=True,
+                )
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        assert process.stdin is not None  # noqa: S101 - opened as a pipe above
+        process.stdin.write(_order(node, launch).model_dump_json().encode() + b"\n")
+        ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        reports = asyncio.create_task(_read_reports(ours, ready, launch), name=f"reports-{node.name}")
+        try:
+            async with asyncio.timeout(node.start_timeout):
+                url = await ready
+        except TimeoutError:
+            await _end(process, reports)
+            raise LaunchError(f"{node.name!r} was not ready within {node.start_timeout:g} s; see {log}") from None
+        except BaseException as error:
+            await _end(process, reports)
+            if isinstance(error, LaunchError) and not str(error):
+                raise LaunchError(f"{node.name!r} ended before it was ready; see {log}") from None
+            raise
+        return _Handle(process, url=url, log=log, reports=reports)
+
+
+async def _end(process: asyncio.subprocess.Process, reports: asyncio.Task[None]) -> None:
+    """Let a child that did not make it clean up after itself, for a moment."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), 5.0)
+    except TimeoutError:
+        kill_group(process.pid)
+        await process.wait()
+    reports.cancel()
+    await asyncio.gather(reports, return_exceptions=True)
+
+
+async def _read_reports(descriptor: int, ready: asyncio.Future[str], launch: Launch) -> None:
+    """Pass the child's reports on until its end of the pipe closes."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb")
+    )
+    try:
+        while line := await reader.readline():
+            report = Report.model_validate_json(line)
+            launch.on_status(Status(State(report.state), report.reason))
+            if not ready.done() and report.state == "ready":
+                ready.set_result(report.url)
+            elif not ready.done() and report.state == "failed":
+                ready.set_exception(LaunchError(report.reason))
+    finally:
+        transport.close()
+        if not ready.done():
+            ready.set_exception(LaunchError(""))
+
+
+def _revealed(value: Any) -> Any:
+    """Settings with their secrets in the open, which only the child's standard input may see."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return {name: _revealed(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_revealed(item) for item in value]
+    return to_jsonable_python(value)
+
+
+def _order(node: Node, launch: Launch) -> Order:
+    return Order(
+        use=node.use,
+        name=node.name,
+        instance=f"{node.name}-0",
+        host=node.host,
+        port=node.port,
+        state_dir=str(launch.state_dir),
+        refs=dict(launch.refs),
+        token=launch.token,
+        profile=launch.profile,
+        settings=_revealed(node.settings.model_dump()),
+        logging=launch.logging,
+    )

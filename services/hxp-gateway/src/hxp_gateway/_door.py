@@ -1,0 +1,252 @@
+"""The hot path: raw ASGI ahead of everything else, from the key to the settled record."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import hxp_logging
+import orjson
+from hxp_schemas import ErrorInfo, UsageRecord, new_id
+from hxp_schemas.sse import DONE
+from hxp_services_base import GarbageStreamError, StreamEnd, StreamTap, TokenCount, token_count
+from hxp_services_base.chassis import (
+    Paths,
+    ServiceError,
+    bearer_token,
+    exchange_of,
+    read_body,
+    require_json,
+    respond,
+    unauthorised,
+)
+
+from ._routing import RoutedRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hxp_logging import Logger
+    from hxp_schemas import KeyRecord
+    from hxp_services_base import ModelsRoute, UpstreamPool, UpstreamResponse
+    from hxp_services_base.chassis import ASGIApp, Exchange, Receive, Scope, Send
+
+    from ._journal import Journal
+    from ._ledger import KeyRing
+    from ._metrics import GatewayMetrics
+
+_GENERATION = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+_KEY = "hxp.key"
+_JSON = (b"content-type", b"application/json")
+_EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+
+
+class Door:
+    """Answers `/v1/*`; everything else goes to `inner`.
+
+    Args:
+        inner: The app behind.
+        keys: The keys in force.
+        journal: Where requests are put on record.
+        routes: The pool that answers for each model.
+        models: The list of models.
+        metrics: Where outcomes are counted.
+        log: The gateway's logger.
+        max_body: Bytes of a request.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of one door, each by name
+        self,
+        inner: ASGIApp,
+        *,
+        keys: KeyRing,
+        journal: Journal,
+        routes: Mapping[str, UpstreamPool],
+        models: ModelsRoute,
+        metrics: GatewayMetrics,
+        log: Logger,
+        max_body: int,
+    ) -> None:
+        self._inner = inner
+        self._keys = keys
+        self._journal = journal
+        self._routes = routes
+        self._paths = Paths({**dict.fromkeys(_GENERATION, ("POST", self._generate)), **models.paths()})
+        self._metrics = metrics
+        self._log = log
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if not scope["path"].startswith("/v1/"):
+            await self._inner(scope, receive, send)
+            return
+        key = self._checked(scope)
+        scope[_KEY] = key
+        exchange_of(scope).fields["key_id"] = key.id
+        await self._paths(scope, receive, send)
+
+    def _checked(self, scope: Scope) -> KeyRecord:
+        """The caller's key, checked before a byte of the body is read (A1-A7)."""
+        presented = bearer_token(scope)
+        key = self._keys.verifier.verify(presented) if presented is not None else None
+        if key is None:
+            raise unauthorised()
+        return key
+
+    async def _generate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = exchange_of(scope)
+        require_json(scope)
+        request = RoutedRequest(await read_body(scope, receive, limit=self._max_body))
+        pool = self._routes.get(request.model)
+        if pool is None:
+            message = f"there is no model {request.model[:128]!r}; GET /v1/models lists what there is"
+            raise ServiceError.of(404, "model_not_found", message, param="model")
+        entry = _Entry(self._intend(scope[_KEY], request, endpoint=scope["path"], upstream=pool.options.name))
+        try:
+            async with exchange.cancelled_when_client_leaves(receive):
+                await self._forward(entry, request, pool, exchange, send)
+        except ServiceError as error:
+            entry.fail(error.info)
+            raise
+        except asyncio.CancelledError:
+            entry.cancel(exchange)
+            raise
+        finally:
+            self._settle(entry, exchange)
+
+    def _intend(self, key: KeyRecord, request: RoutedRequest, *, endpoint: str, upstream: str) -> UsageRecord:
+        record = UsageRecord(
+            request_id=new_id("req"),  # never the caller's X-Request-ID: two requests may bring the same one
+            key_id=key.id,
+            model=request.model,
+            endpoint=endpoint,
+            status="unknown",
+            started_at=datetime.now(UTC),
+            stream=request.is_stream,
+            upstream=upstream,
+        )
+        try:
+            self._journal.intend(record)
+        except OSError as error:
+            self._metrics.journal_failed()
+            self._log.error("the journal refused a request", error=str(error))
+            message = "the gateway cannot put requests on record now, so it takes none; try again later"
+            raise ServiceError.of(503, "journal_unavailable", message, retryable=True, retry_after=5.0) from error
+        return record
+
+    def _settle(self, entry: _Entry, exchange: Exchange) -> None:
+        """Exactly once, however the request ended; never awaits, so that no cancellation can come between."""
+        record = entry.settled(http_status=exchange.status)
+        try:
+            self._journal.settle(record)
+        except OSError as error:  # it stays in memory and is shipped from there; a crash before would tell `unknown`
+            self._metrics.journal_failed()
+            self._log.error("the journal refused a settlement", error=str(error), usage_id=record.request_id)
+        self._metrics.settled(record)
+        exchange.fields.update(
+            usage_id=record.request_id,
+            model=record.model,
+            outcome=record.status,
+            prompt_tokens=record.prompt_tokens,
+            completion_tokens=record.completion_tokens,
+        )
+
+    async def _forward(
+        self, entry: _Entry, request: RoutedRequest, pool: UpstreamPool, exchange: Exchange, send: Send
+    ) -> None:
+        headers = {**hxp_logging.outgoing_headers(), "Content-Type": "application/json"}
+        async with pool.request("POST", exchange.path, body=request.body, headers=headers) as response:
+            if response.status != 200:
+                raise _refusal(response, await response.read(), pool.options.name)
+            if response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                await _stream(entry, response, send, tap=StreamTap(strip_usage=not request.wants_usage))
+            else:
+                await _whole(entry, response, send, upstream=pool.options.name)
+
+
+class _Entry:
+    """What becomes of one journal entry."""
+
+    __slots__ = ("_error_code", "_intent", "_status", "tokens")
+
+    def __init__(self, intent: UsageRecord) -> None:
+        self._intent = intent
+        self._status = "failed"
+        self._error_code: str | None = None
+        self.tokens = TokenCount(0, 0, is_exact=False)
+
+    def complete(self) -> None:
+        self._status = "completed"
+
+    def fail(self, info: ErrorInfo) -> None:
+        self._status = "truncated" if info.code == "stream_truncated" else "failed"
+        self._error_code = info.code
+
+    def cancel(self, exchange: Exchange) -> None:
+        self._status = "cancelled"
+        self._error_code = exchange.cut.code if exchange.cut is not None else "client_left"
+
+    def settled(self, *, http_status: int) -> UsageRecord:
+        return self._intent.model_copy(
+            update={
+                "status": self._status,
+                "error_code": self._error_code,
+                "http_status": http_status or None,
+                "prompt_tokens": self.tokens.prompt,
+                "completion_tokens": self.tokens.completion,
+                "finished_at": datetime.now(UTC),
+            }
+        )
+
+
+async def _whole(entry: _Entry, response: UpstreamResponse, send: Send, *, upstream: str) -> None:
+    body = await response.read()
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        document = None
+    if not isinstance(document, dict):
+        response.failed()
+        raise ServiceError.of(502, "upstream_garbage", f"{upstream} answered with something that is not JSON")
+    entry.tokens = token_count(document.get("usage"))
+    await respond(send, 200, [_JSON], body)
+    entry.complete()
+
+
+async def _stream(entry: _Entry, response: UpstreamResponse, send: Send, *, tap: StreamTap) -> None:
+    """Pass the events on as they come; the first one commits the response."""
+    started = False
+    try:
+        async for chunk in response.chunks():
+            events = tap.feed(chunk)
+            if not events:
+                continue
+            if not started:
+                await send({"type": "http.response.start", "status": 200, "headers": [_EVENTS]})
+                started = True
+            await send({"type": "http.response.body", "body": events, "more_body": True})
+    except GarbageStreamError as error:
+        response.failed()
+        raise ServiceError.of(502, "upstream_garbage", f"the upstream's stream cannot be read: {error}") from error
+    finally:
+        entry.tokens = tap.tokens
+    if tap.end is StreamEnd.OPEN:
+        response.failed()
+        message = "the answer broke off before its end; what came so far is not complete"
+        raise ServiceError.of(502, "stream_truncated", message)
+    if tap.end is StreamEnd.ERROR:
+        entry.fail(ErrorInfo.from_response(502, orjson.dumps({"error": tap.error}), {}))
+        await send({"type": "http.response.body", "body": b"" if tap.done else DONE})
+        return
+    await send({"type": "http.response.body", "body": b""})
+    entry.complete()
+
+
+def _refusal(response: UpstreamResponse, body: bytes, upstream: str) -> ServiceError:
+    """The upstream's refusal, told as ours: never its own credentials' failure as the caller's."""
+    info = ErrorInfo.from_response(response.status, body, response.headers)
+    if response.status in {401, 403}:
+        return ServiceError.of(502, "upstream_refused_us", f"{upstream} does not accept this gateway's credentials")
+    return ServiceError(info)

@@ -1,0 +1,139 @@
+"""The gateway: keys, routes and the journal around the hot path."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from hxp_services_base import BaseIntegrationService, ModelsRoute, Pepper, UpstreamOptions
+
+from ._door import Door
+from ._journal import Journal
+from ._ledger import KeyRing, LedgerError, Shipper
+from ._metrics import GatewayMetrics
+from ._settings import GatewaySettings, UpstreamSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hxp_services_base import Check, Context
+    from hxp_services_base.chassis import ASGIApp, Receive, Scope, Send
+
+_LAST_SHIPMENT = 5.0
+"""Seconds that the last shipment may take at stop; the journal keeps what it does not reach."""
+
+
+class GatewayService(BaseIntegrationService[GatewaySettings]):
+    """The OpenAI-compatible front door."""
+
+    is_front_door = True
+
+    _door: Door | None = None
+
+    def upstreams(self, context: Context) -> Sequence[UpstreamOptions]:
+        """The ledger and the configured upstreams."""
+        identity = context.identity
+        ledger = self.settings.ledger
+        options = [UpstreamOptions(ledger, _reference(context, ledger), token=identity.token, first_byte_timeout=5.0)]
+        return [*options, *(self._options(upstream, context) for upstream in self.settings.upstreams)]
+
+    @staticmethod
+    def _options(upstream: UpstreamSettings, context: Context) -> UpstreamOptions:
+        if upstream.service is not None:
+            url, token = _reference(context, upstream.service), context.identity.token
+        else:
+            url = (upstream.url or "").rstrip("/").removesuffix("/v1")
+            token = upstream.api_key.get_secret_value() if upstream.api_key is not None else ""
+        return UpstreamOptions(
+            upstream.name,
+            url,
+            token=token,
+            max_connections=upstream.max_connections,
+            connect_timeout=upstream.connect_timeout,
+            first_byte_timeout=upstream.first_byte_timeout,
+            idle_timeout=upstream.idle_timeout,
+            total_timeout=upstream.total_timeout,
+        )
+
+    def metrics(self, context: Context) -> None:
+        """Declare the gateway's instruments."""
+        self._metrics = GatewayMetrics(context.metrics)
+
+    async def start(self, context: Context) -> None:
+        """Open the pools, take over the journal, read the keys, and build the hot path."""
+        await super().start(context)
+        identity, settings = context.identity, self.settings
+        ledger = self.pools[settings.ledger]
+        pepper = Pepper.load_or_create(identity.state_dir / "pepper")
+        self._journal = Journal(identity.state_dir / "journal" / identity.instance)
+        self._metrics.watch(self._journal)
+        if self._journal.recovered:
+            context.log.warning("requests of an earlier process were settled as unknown", count=self._journal.recovered)
+        self._keys = KeyRing(ledger, pepper, accept_development=not identity.is_public)
+        self._shipper = Shipper(self._journal, ledger, log=context.log)
+        context.health.add([*self._keys.checks(), *self._shipper.checks()])
+        routes = {model: self.pools[upstream.name] for upstream in settings.upstreams for model in upstream.models}
+        self._door = Door(
+            self._inner,
+            keys=self._keys,
+            journal=self._journal,
+            routes=routes,
+            models=ModelsRoute(list(routes), created=int(time.time())),
+            metrics=self._metrics,
+            log=context.log,
+            max_body=settings.max_body,
+        )
+
+    async def ready(self, context: Context) -> None:
+        """Read the keys; refuse to open a public door that nobody has a key for (C6).
+
+        Raises:
+            ValueError: On a public bind without a key of its own.
+        """
+        await self._keys.refresh()
+        if context.identity.is_public and not self._keys.usable:
+            raise ValueError(
+                f"{context.identity.host} is reachable from outside and there is no API key for it (the development "
+                "key does not count); make one with `hxp keys create NAME`, or bind 127.0.0.1"
+            )
+        context.spawn(self._keys.follow(self.settings.key_refresh), name="keys")
+        context.spawn(self._shipper.follow(self.settings.ship_interval), name="shipper")
+
+    async def stop(self, context: Context) -> None:
+        """Ship what is settled, as far as the ledger is there."""
+        with contextlib.suppress(LedgerError, TimeoutError):
+            await asyncio.wait_for(self._shipper.ship(), _LAST_SHIPMENT)
+        if self._journal.backlog:
+            context.log.warning("records stay in the journal for the next start", count=self._journal.backlog)
+        self._journal.close()
+
+    def check_health(self) -> Sequence[Check]:
+        """None beside those of the pools, the keys and the journal."""
+        return ()
+
+    def asgi(self, inner: ASGIApp) -> ASGIApp:
+        """The hot path, ahead of `inner`; the chassis admits requests only once `start` has built it."""
+        self._inner = inner
+        return self._serve
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self._door is not None  # noqa: S101 - see asgi()
+        await self._door(scope, receive, send)
+
+
+def _reference(context: Context, service: str) -> str:
+    """The address of a service of the stack.
+
+    Raises:
+        ValueError: If the gateway does not wait for it, with what to write.
+    """
+    try:
+        return context.identity.refs[service]
+    except KeyError:
+        known = ", ".join(sorted(context.identity.refs)) or "nothing"
+        name = context.identity.name
+        raise ValueError(
+            f"{name!r} wants the service {service!r} and needs {known}; add it: services.{name}.needs: [{service}, …]"
+        ) from None
