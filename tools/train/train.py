@@ -26,7 +26,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line; the defaults are those of the bundled model."""
     parser = argparse.ArgumentParser(prog="python -m tools.train.train", description=__doc__)
     parser.add_argument("--out", type=Path, default=BUNDLED, help="GGUF file to write")
-    parser.add_argument("--steps", type=int, default=1900, help="optimizer steps")
+    parser.add_argument("--steps", type=int, default=1650, help="optimizer steps")
     parser.add_argument("--tokens", type=int, default=3072, help="tokens per step, padding included")
     parser.add_argument("--rate", type=float, default=0.005, help="peak learning rate")
     parser.add_argument("--width", type=int, default=160)
