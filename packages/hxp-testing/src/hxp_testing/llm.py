@@ -45,10 +45,7 @@ class MockLLM(ScriptedUpstream):
     def _respond(self, request: Request) -> Behaviour:
         route = (request.method, request.path.partition("?")[0])
         if route == ("GET", "/v1/models"):
-            data = [
-                {"id": name, "object": "model", "created": _CREATED, "owned_by": "mock"}
-                for name in self._models
-            ]
+            data = [{"id": name, "object": "model", "created": _CREATED, "owned_by": "mock"} for name in self._models]
             return Reply(body={"object": "list", "data": data})
         if route == ("GET", "/health"):
             return Reply()
@@ -57,9 +54,7 @@ class MockLLM(ScriptedUpstream):
             ("POST", "/v1/embeddings"): _embed,
         }.get(route)
         if answer is None:
-            return _error(
-                404, "invalid_request_error", None, f"unknown route {request.method} {request.path}"
-            )
+            return _error(404, "invalid_request_error", None, f"unknown route {request.method} {request.path}")
         try:
             asked = request.json()
             if asked["model"] not in self._models:
