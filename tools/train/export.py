@@ -1,4 +1,4 @@
-"""Writing a trained model as one GGUF file that llama.cpp loads as it is."""
+"""A trained model as one GGUF file that llama.cpp loads as it is: written, and read back."""
 
 from __future__ import annotations
 
@@ -80,3 +80,18 @@ def _add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer) -> None:
     writer.add_pad_token_id(tokenizer.id_of(END_OF_TEXT))
     writer.add_add_bos_token(False)  # noqa: FBT003 - its only parameter
     writer.add_chat_template(CHAT_TEMPLATE)
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Return the tokenizer that a GGUF file carries."""
+    fields = gguf.GGUFReader(path).fields
+    names = (gguf.Keys.Tokenizer.LIST, gguf.Keys.Tokenizer.MERGES)
+    tokens, merges = (fields[name].contents() for name in names)
+    return Tokenizer.from_lines(tokens, merges)
+
+
+def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """Return the tensors of a GGUF file as `float32`, to continue training from them."""
+    return {
+        tensor.name: gguf.quants.dequantize(tensor.data, tensor.tensor_type) for tensor in gguf.GGUFReader(path).tensors
+    }

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tools.train.batches import Batch, Batches
-from tools.train.dataset import load_dataset, vocabulary_texts
-from tools.train.export import write_gguf
+from tools.train.dataset import Dataset, load_dataset, vocabulary_texts
+from tools.train.export import read_tokenizer, read_weights, write_gguf
 from tools.train.model import Llama, Shape, case_blind_embeddings
 from tools.train.optimizer import Muon
 from tools.train.tokenizer import Tokenizer, train_merges
@@ -26,6 +26,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line; the defaults are those of the bundled model."""
     parser = argparse.ArgumentParser(prog="python -m tools.train.train", description=__doc__)
     parser.add_argument("--out", type=Path, default=BUNDLED, help="GGUF file to write")
+    parser.add_argument("--start", type=Path, help="GGUF file to continue from, instead of from nothing")
     parser.add_argument("--steps", type=int, default=1650, help="optimizer steps")
     parser.add_argument("--tokens", type=int, default=3072, help="tokens per step, padding included")
     parser.add_argument("--rate", type=float, default=0.005, help="peak learning rate")
@@ -81,6 +82,23 @@ def _is_inner_matrix(name: str, weight: Tensor) -> bool:
     return weight.dim() == 2 and name.startswith("blk.")
 
 
+def beginning(options: argparse.Namespace, data: Dataset) -> tuple[Llama, Tokenizer]:
+    """Return a fresh model with a vocabulary made for the data, or the one to continue from."""
+    if options.start is None:
+        tokenizer = Tokenizer.from_merges(train_merges(vocabulary_texts(data), options.merges))
+    else:
+        tokenizer = read_tokenizer(options.start)
+    shape = Shape(len(tokenizer.tokens), options.width, options.layers, options.heads, options.inner)
+    model = Llama(shape, dropout=options.dropout)
+    with torch.no_grad():
+        if options.start is None:
+            model.token_embd.weight.copy_(case_blind_embeddings(tokenizer.tokens, shape.width))
+        else:
+            weights = {name: torch.from_numpy(weight.copy()) for name, weight in read_weights(options.start).items()}
+            model.load_state_dict(weights)
+    return model, tokenizer
+
+
 def save(path: Path, model: Llama, tokenizer: Tokenizer) -> None:
     """Write the model as it is now."""
     weights = {name: weight.detach().numpy() for name, weight in model.named_parameters()}
@@ -93,14 +111,10 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     data = load_dataset()
-    tokenizer = Tokenizer.from_merges(train_merges(vocabulary_texts(data), options.merges))
-    shape = Shape(len(tokenizer.tokens), options.width, options.layers, options.heads, options.inner)
-    model = Llama(shape, dropout=options.dropout)
-    with torch.no_grad():
-        model.token_embd.weight.copy_(case_blind_embeddings(tokenizer.tokens, shape.width))
-    print(f"{model.parameter_count() / 1e6:.2f} M parameters, {asdict(shape)}", flush=True)
+    model, tokenizer = beginning(options, data)
+    print(f"{model.parameter_count() / 1e6:.2f} M parameters, {asdict(model.shape)}", flush=True)
     trainer = Trainer(model, steps=options.steps, rate=options.rate)
-    batches = iter(Batches(data, tokenizer, tokens=options.tokens, context=shape.context, seed=options.seed))
+    batches = iter(Batches(data, tokenizer, tokens=options.tokens, context=model.shape.context, seed=options.seed))
     began = time.monotonic()
     average = 0.0
     for number in range(options.steps):

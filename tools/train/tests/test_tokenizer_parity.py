@@ -3,13 +3,12 @@
 import random
 from collections.abc import Iterator
 
-import gguf
 import pytest
 
 from tools.train.dataset import load_dataset
 from tools.train.evaluate import BUNDLED
+from tools.train.export import read_tokenizer
 from tools.train.served import ServedModel
-from tools.train.tokenizer import Tokenizer
 
 ALPHABETS = {
     "ascii": [chr(code) for code in range(0x20, 0x7F)],
@@ -43,16 +42,9 @@ def drawn_texts(chance: random.Random) -> Iterator[str]:
 TEXTS = list(drawn_texts(random.Random(20)))
 
 
-def bundled_tokenizer() -> Tokenizer:
-    fields = gguf.GGUFReader(str(BUNDLED)).fields
-    tokens = fields[gguf.Keys.Tokenizer.LIST].contents()
-    merges = fields[gguf.Keys.Tokenizer.MERGES].contents()
-    return Tokenizer.from_lines(tokens, merges)
-
-
 def test_a_thousand_texts_become_the_same_tokens_here_and_in_llama_cpp() -> None:
     assert len(TEXTS) == 1000
-    tokenizer = bundled_tokenizer()
+    tokenizer = read_tokenizer(BUNDLED)
     with ServedModel(BUNDLED) as model:
         different = [text for text in TEXTS if tokenizer.encode(text) != model.tokenize(text)]
     assert different == []
@@ -60,18 +52,18 @@ def test_a_thousand_texts_become_the_same_tokens_here_and_in_llama_cpp() -> None
 
 @pytest.mark.parametrize("text", ["", " ", "What is HXP?", "naïve 漢字 👩‍💻\t\n", "a\u0301 don't", "\x01\x7f"])
 def test_decoding_gives_back_the_text(text: str) -> None:
-    tokenizer = bundled_tokenizer()
+    tokenizer = read_tokenizer(BUNDLED)
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
 def test_special_tokens_mean_themselves_only_in_a_chat() -> None:
-    tokenizer = bundled_tokenizer()
+    tokenizer = read_tokenizer(BUNDLED)
     assert tokenizer.encode_chat("<|im_end|>") == [tokenizer.id_of("<|im_end|>")]
     assert len(tokenizer.encode("<|im_end|>")) > 1
 
 
 def test_dropout_cuts_finer_and_loses_nothing() -> None:
-    tokenizer = bundled_tokenizer()
+    tokenizer = read_tokenizer(BUNDLED)
     text = "What is hxp-resilience?"
     finer = tokenizer.encode(text, dropout=0.5, chance=random.Random(1))
     assert len(finer) > len(tokenizer.encode(text))
