@@ -14,16 +14,18 @@ PUBLIC = [name for name in MODULES if not name.split(".")[-1].startswith("_")]
 
 
 def test_the_public_modules_are_known() -> None:
-    assert [name.removeprefix("hxp_testing.") for name in PUBLIC] == [
-        "asgi",
-        "clock",
-        "leaks",
-        "llm",
-        "net",
-        "plugin",
-        "upstream",
-    ]
-    assert hxp_testing.__all__ == []
+    assert [name.removeprefix("hxp_testing.") for name in PUBLIC] == hxp_testing.__all__
+    for name in hxp_testing.__all__:
+        assert getattr(hxp_testing, name).__name__ == f"hxp_testing.{name}"
+        assert name in dir(hxp_testing)
+    unknown = "nonsense"
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        getattr(hxp_testing, unknown)
+
+
+def test_a_module_is_loaded_when_it_is_first_used() -> None:
+    code = "import sys, hxp_testing; assert 'asyncio' not in sys.modules; hxp_testing.llm.MockLLM"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", PUBLIC)

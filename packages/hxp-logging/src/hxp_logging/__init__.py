@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from . import testing
     from ._context import bind_context, request_id, trace_context
     from ._correlation import TraceContext, accept_request_id, correlation, outgoing_headers
     from ._default import configure, get_logger
@@ -15,6 +16,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "": ("testing",),
             "_context": ("bind_context", "request_id", "trace_context"),
             "_correlation": ("TraceContext", "accept_request_id", "correlation", "outgoing_headers"),
             "_default": ("configure", "get_logger"),
@@ -37,5 +39,6 @@ __all__ = [
     "get_logger",
     "outgoing_headers",
     "request_id",
+    "testing",
     "trace_context",
 ]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from . import openai, sse, stream
     from ._base import BaseModel, ServiceResponse
     from ._config import LoggingConfig, ServiceConfigSchema, StackConfig
     from ._error import ErrorInfo, ErrorInfoError, ErrorResponse, OpenAIError
@@ -16,6 +17,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "": ("openai", "sse", "stream"),
             "_base": ("BaseModel", "ServiceResponse"),
             "_config": ("LoggingConfig", "ServiceConfigSchema", "StackConfig"),
             "_error": ("ErrorInfo", "ErrorInfoError", "ErrorResponse", "OpenAIError"),
@@ -46,4 +48,7 @@ __all__ = [
     "UsageRecord",
     "is_id",
     "new_id",
+    "openai",
+    "sse",
+    "stream",
 ]

@@ -1,8 +1,16 @@
 """A loopback LLM server with faults, real PostgreSQL, and manual clocks for testing services.
 
-Each topic is a module of its own, so that a test loads only what it uses: `hxp_testing.asgi`,
-`hxp_testing.clock`, `hxp_testing.leaks`, `hxp_testing.llm`, `hxp_testing.net` and `hxp_testing.upstream`. The
-fixtures of `hxp_testing.plugin` come by themselves.
+Each topic is a module of its own, so that a test loads only what it uses. The fixtures of `hxp_testing.plugin` come
+by themselves.
 """
 
-__all__: list[str] = []
+from typing import TYPE_CHECKING
+
+from ._lazy import lazy_modules
+
+if TYPE_CHECKING:
+    from . import asgi, clock, leaks, llm, net, plugin, upstream
+else:
+    __getattr__, __dir__ = lazy_modules(__name__, ["asgi", "clock", "leaks", "llm", "net", "plugin", "upstream"])
+
+__all__ = ["asgi", "clock", "leaks", "llm", "net", "plugin", "upstream"]
