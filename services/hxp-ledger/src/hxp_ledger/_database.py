@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asyncpg import PostgresError  # type: ignore[import-untyped]  # it has no types
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from ._migration import migrate
 from .errors import DatabaseUnavailableError, DatabaseURLError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -67,18 +68,28 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that only reads."""
-        async with self.engine.begin() as connection:
-            yield connection
+        """Open a transaction that only reads.
+
+        Raises:
+            DatabaseUnavailableError: The database does not answer.
+        """
+        with self._translated():
+            async with self.engine.begin() as connection:
+                yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that writes: committed at the end, rolled back by any error.
 
         SQLite takes its write lock here, at once: a lock asked for in the middle could be refused.
+
+        Raises:
+            DatabaseUnavailableError: The database does not answer, or cannot write. Whether a commit that failed is
+                in the database is then unknown: do the same again, which is safe.
         """
-        async with self.engine.execution_options(**{_WRITE: True}).begin() as connection:
-            yield connection
+        with self._translated():
+            async with self.engine.execution_options(**{_WRITE: True}).begin() as connection:
+                yield connection
 
     async def ping(self) -> None:
         """Ask the database for an answer.
@@ -86,11 +97,8 @@ class Database:
         Raises:
             DatabaseUnavailableError: There was none.
         """
-        try:
-            async with self.reading() as connection:
-                await connection.execute(text("SELECT 1"))
-        except (OSError, SQLAlchemyError) as error:
-            raise DatabaseUnavailableError(f"{self!r} does not answer") from error
+        async with self.reading() as connection:
+            await connection.execute(text("SELECT 1"))
 
     async def migrate(self) -> None:
         """Bring the schema to the newest version; of several processes one does it and the others wait.
@@ -99,11 +107,17 @@ class Database:
             DatabaseUnavailableError: The database does not answer.
             SchemaVersionError: A newer version of the ledger owns the database.
         """
+        async with self.writing() as connection:
+            await migrate(connection)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
         try:
-            async with self.writing() as connection:
-                await migrate(connection)
-        except (OSError, SQLAlchemyError) as error:
-            raise DatabaseUnavailableError(f"{self!r} cannot be migrated") from error
+            yield
+        except IntegrityError:
+            raise  # a mistake of the program, not of the database
+        except (OSError, SQLAlchemyError, PostgresError) as error:
+            raise DatabaseUnavailableError(f"{self!r} failed: {type(error).__name__}") from error
 
     async def __aenter__(self) -> Self:
         if self.dialect == "sqlite":
@@ -143,21 +157,27 @@ def _driver_url(url: str) -> URL:
     return parsed.set(drivername=driver)
 
 
-def _prepare_file(path: Path, patience: float) -> None:
+def _prepare_file(
+    path: Path,
+    patience: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
     """Make the folder, and switch the file to a write-ahead log.
 
     The switch can fail although a busy timeout is set, when several processes open a new file at once.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    end = time.monotonic() + patience
+    end = clock() + patience
     with closing(sqlite3.connect(path, timeout=patience)) as connection:
         while True:
             try:
                 connection.execute("PRAGMA journal_mode=WAL")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or clock() > end:
                     raise
-                time.sleep(0.01)
+                sleep(0.01)
             else:
                 return
 
