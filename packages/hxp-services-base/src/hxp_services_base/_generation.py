@@ -10,8 +10,9 @@ from hxp_resilience import Bulkhead, BulkheadFullError
 from hxp_schemas.openai import ChatCompletionRequest, CompletionRequest, EmbeddingRequest, parse_request
 from prometheus_client import Counter, Gauge, Histogram
 
+from ._assembly import Assembly
 from ._tap import StreamEnd, StreamTap, TokenCount, token_count
-from .chassis import ServiceError, exchange_of, read_body, require_json
+from .chassis import ServiceError, exchange_of, read_body, require_json, respond
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,21 +109,30 @@ class Generation:
                 raise ServiceError.of(400, "unsupported_parameter", message, param="dimensions")
         elif not payload.get("max_tokens") and not payload.get("max_completion_tokens"):
             payload["max_tokens"] = settings.context
+        if not isinstance(request, EmbeddingRequest) and not request.stream:
+            payload |= {"stream": True, "stream_options": {"include_usage": True}}
         return orjson.dumps(payload)
 
     async def _answer(self, exchange: Exchange, send: Send, payload: bytes, *, is_stream: bool) -> None:
         async with self.service.running_engine.request(self.path, payload) as response:
-            tokens = await (self._stream(send, response) if is_stream else self._whole(send, response))
+            if is_stream:
+                tokens = await self._stream(send, response)
+            else:
+                tokens = await self._whole(send, response)
         exchange.fields.update(prompt_tokens=tokens.prompt, completion_tokens=tokens.completion)
         self.service.model_metrics.observe(exchange, tokens)
 
-    @staticmethod
-    async def _whole(send: Send, response: EngineResponse) -> TokenCount:
-        body = b"".join([chunk async for chunk in response.chunks()])
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-        document = orjson.loads(body)
+    async def _whole(self, send: Send, response: EngineResponse) -> TokenCount:
+        if self.request_type is EmbeddingRequest:
+            body = b"".join([chunk async for chunk in response.chunks()])
+            document = orjson.loads(body)
+        else:
+            assembly = Assembly()
+            async for chunk in response.chunks():
+                assembly.feed(chunk)
+            document = assembly.result()
+            body = orjson.dumps(document)
+        await respond(send, 200, [(b"content-type", b"application/json")], body)
         return token_count(document.get("usage"))
 
     @staticmethod

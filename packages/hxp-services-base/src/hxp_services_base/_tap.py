@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-MAX_EVENT = 4 * 1024 * 1024
+MAX_EVENT = 1024 * 1024
 """Bytes after which an event without an end is garbage."""
 
 _END_OF_EVENT = b"\n\n"

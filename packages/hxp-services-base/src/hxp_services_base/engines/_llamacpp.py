@@ -85,6 +85,7 @@ class LlamaCppEngine:
     def __init__(self, options: LlamaCppOptions) -> None:
         self._options = options
         self._process: EngineProcess | None = None
+        self._socket = Path()
         self._session: aiohttp.ClientSession | None = None
         self._up = False
         self._reason = "it has not been started"
@@ -102,6 +103,7 @@ class LlamaCppEngine:
             log = identity.state_dir / "log" / f"{identity.instance or identity.name}.engine.log"
             command = [sys.executable, "-m", f"{__package__}._llamacpp_child"]
             command.append(json.dumps({**asdict(self._options), "socket": str(socket)}))
+            self._socket = socket
             self._process = EngineProcess(command, log=log.absolute())
             connector = aiohttp.UnixConnector(str(socket), limit=0, keepalive_timeout=4)
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
@@ -121,6 +123,7 @@ class LlamaCppEngine:
     async def _start(self, context: Context) -> None:
         assert self._process is not None  # noqa: S101 - set by open()
         began = context.clock()
+        self._socket.unlink(missing_ok=True)  # one that was killed leaves its socket behind, and llama.cpp will not bind it
         await self._process.start(seconds=self._options.start_timeout)
         self._up, self._moved_at = True, context.clock()
         context.log.info("engine ready", pid=self._process.pid, seconds=round(context.clock() - began, 3))
@@ -137,6 +140,7 @@ class LlamaCppEngine:
             finally:
                 watch.cancel()
             self._go_down(ending)
+            await context.health.refresh(force=True)  # readiness falls now, not at the next look
             context.log.error("engine died", how=ending, restart_in=pause, last_words=self._process.last_words())
             pause = _BACKOFF[0] if context.clock() - began > _STABLE_AFTER else pause
             while not self._up:
@@ -195,7 +199,7 @@ class LlamaCppEngine:
 
     def checks(self) -> Sequence[Check]:
         """Whether the process answers."""
-        return (Check("engine", self._health),)
+        return (Check("engine", self._health, ttl=0.1),)
 
     async def _health(self) -> str | None:
         return None if self._up else f"the engine is down: {self._reason}"
