@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from ._database import Database
 
-_ROWS_PER_STATEMENT = 500
-"""Thirteen parameters a row; SQLite and PostgreSQL end at about 32,000."""
-
 
 @dataclass(frozen=True, slots=True)
 class UsageSummary:
@@ -74,16 +71,10 @@ class UsageStore:
         # Two writers with the same requests in another order would wait for each other.
         rows.sort(key=lambda row: str(row["request_id"]))
         insert = postgresql.insert if self._database.dialect == "postgresql" else sqlite.insert
-        accepted = 0
+        # Not `values(rows)`: SQLAlchemy would compile one huge statement, and block the loop for that long.
+        statement = insert(usage).on_conflict_do_nothing(index_elements=["request_id"]).returning(usage.c.request_id)
         async with self._database.writing() as connection:
-            for start in range(0, len(rows), _ROWS_PER_STATEMENT):
-                statement = (
-                    insert(usage)
-                    .values(rows[start : start + _ROWS_PER_STATEMENT])
-                    .on_conflict_do_nothing(index_elements=["request_id"])
-                    .returning(usage.c.request_id)
-                )
-                accepted += len((await connection.execute(statement)).all())
+            accepted = len((await connection.execute(statement, rows)).all())
         return UsageReceipt(accepted=accepted, duplicates=len(rows) - accepted)
 
     async def summary(
