@@ -14,7 +14,19 @@ from hxp_logging import Logging, LoggingOptions, correlation
 from hypothesis import given
 from hypothesis import strategies as st
 
-HOSTILE = ["a\nb", "a\r\nb", "\x1b[31mred", "a\u2028b", "a\u2029b", "a\x85b", "a\x0bb", "a\x00b", "a\x7fb", "\x9b1m"]
+HOSTILE = [
+    "a\ud800b",
+    "a\nb",
+    "a\r\nb",
+    "\x1b[31mred",
+    "a\u2028b",
+    "a\u2029b",
+    "a\x85b",
+    "a\x0bb",
+    "a\x00b",
+    "a\x7fb",
+    "\x9b1m",
+]
 SECRET = 'sk-"quoted"\\and\nbroken'
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
@@ -62,7 +74,7 @@ def test_a_forged_line_in_a_traceback_stays_indented() -> None:
 
 
 def test_json_gives_back_what_was_said() -> None:
-    for text in HOSTILE:
+    for text in HOSTILE[1:]:  # the first, a lone surrogate, is written out: UTF-8 cannot carry it
         line = orjson.loads(write("json", text, a=text))
         assert (line["body"], line["attributes"]) == (text, {"a": text})
 

@@ -75,6 +75,7 @@ def test_importing_the_package_loads_no_pydantic() -> None:
 
 
 def test_its_public_submodules_are_attributes() -> None:
+    assert vars(hxp_schemas)["__getattr__"]("openai") is hxp_schemas.openai
     subprocess.run([sys.executable, "-c", "import hxp_schemas; hxp_schemas.openai.parse_request"], check=True)
 
 

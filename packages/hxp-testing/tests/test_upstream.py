@@ -208,6 +208,16 @@ async def test_leaving_the_block_ends_what_still_runs() -> None:
     writer.close()
 
 
+async def test_leaving_the_block_does_not_wait_for_a_client_that_reads_no_more() -> None:
+    script, arrived = announced(Reply(body=b"x" * 20_000_000))
+    async with asyncio.timeout(10), no_leaks():
+        async with ScriptedUpstream(script) as server:
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(GET)
+            await arrived.wait()
+        writer.transport.abort()
+
+
 async def test_a_behaviour_that_fails_closes_the_connection() -> None:
     class Broken:
         async def play(self, exchange: object) -> None:

@@ -13,6 +13,7 @@ MARK = "[redacted]"
 LIMIT = 8192
 _MAX_DEPTH = 8
 _MAX_ITEMS = 256
+_MAX_SHAPES = 1024
 _SHORTEST_SECRET = 8
 _PLAIN = frozenset({int, float, bool, type(None)})
 
@@ -65,19 +66,25 @@ class Cleaner:
         keys = frozenset(_normal(key) for key in redact_keys)
         self._secrets = secrets
         self.is_hidden = lru_cache(maxsize=4096)(lambda name: _normal(name) in keys)
+        self._open_names: set[tuple[str, ...]] = set()  # a program says the same things again and again
 
     def is_clean(self, fields: Mapping[str, Any]) -> bool:
         """Tell, quickly, whether fields can be written as they are."""
-        is_hidden = self.is_hidden
-        for name, value in fields.items():
+        for value in fields.values():
             kind = type(value)
             if kind is str:
                 if len(value) > LIMIT:
                     return False
             elif kind not in _PLAIN:
                 return False
-            if is_hidden(name):
-                return False
+        names = tuple(fields)
+        return names in self._open_names or self._are_open(names)
+
+    def _are_open(self, names: tuple[str, ...]) -> bool:
+        if any(self.is_hidden(name) for name in names):
+            return False
+        if len(self._open_names) < _MAX_SHAPES:
+            self._open_names.add(names)
         return True
 
     def clean(self, fields: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:

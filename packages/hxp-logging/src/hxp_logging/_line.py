@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from orjson import dumps, loads
 
+from ._clean import printable_text
 from ._context import trace_context
 from ._level import NAMES, SEVERITY_NUMBERS
 
@@ -23,7 +24,7 @@ def correlation_head(request_id: str | None, trace: "TraceContext | None") -> by
     if trace is not None:
         fields = {"trace_id": trace.trace_id, "span_id": trace.span_id, "trace_flags": trace.trace_flags}
     if request_id is not None:
-        fields["request_id"] = request_id
+        fields["request_id"] = printable_text(request_id)
     return _members(fields)
 
 
@@ -57,7 +58,7 @@ class JsonLine:
                 dumps(self._cleaner.text(record.event)),
                 dumps(self._cleaner.clean(record.fields)),
             )
-        line = b'{"timestamp":"%b",%b%b"body":%b}\n' % (record.stamp.encode(), head, context, rest)
+        line = b"".join((b'{"timestamp":"', record.stamp.encode(), b'",', head, context, b'"body":', rest, b"}\n"))
         for secret in self._secrets.encoded:
             if secret in line:
                 line = dumps(self._hide(loads(line))) + b"\n"

@@ -5,6 +5,8 @@ from pathlib import Path
 from threading import RLock
 from typing import Protocol, TextIO
 
+_CLOSED = -1
+
 
 class Sink(Protocol):
     """Takes whole lines."""
@@ -31,45 +33,42 @@ class DescriptorSink:
         """Write one line; after a line that was cut short, begin on a new one."""
         if self._torn:
             line = b"\n" + line
-        rest = line[os.write(self._descriptor, line) :]
-        self._torn = bool(rest)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        written = os.write(self._descriptor, line)
+        self._torn = written < len(line)
+        while written < len(line):
+            written += os.write(self._descriptor, line[written:])
         self._torn = False
 
     def close(self) -> None:
         """Leave the descriptor open."""
 
 
-class FileSink:
+class FileSink(DescriptorSink):
     """Appends to a file, and opens it again after a failure."""
 
     def __init__(self, path: str) -> None:
+        super().__init__(_CLOSED)
         self._path = Path(path)
-        self._descriptor: int | None = None
-        self._inner = DescriptorSink(-1)
 
     def write(self, line: bytes) -> None:
         """Write one line, making the file and its folder where they are missing."""
-        if self._descriptor is None:
+        if self._descriptor == _CLOSED:
             self._open()
         try:
-            self._inner.write(line)
+            super().write(line)
         except OSError:
             self.close()
             raise
 
     def close(self) -> None:
         """Close the file."""
-        if self._descriptor is not None:
+        if self._descriptor != _CLOSED:
             os.close(self._descriptor)
-            self._descriptor = None
+            self._descriptor = _CLOSED
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._descriptor = os.open(self._path, flags, 0o640)
-        self._inner = DescriptorSink(self._descriptor)
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
 
 class StreamSink:

@@ -135,16 +135,20 @@ class ScriptedUpstream:
 
     async def _serve(self, reader: "_Reader", writer: asyncio.StreamWriter) -> None:
         try:
-            while (request := await read_request(reader, writer)) is not None:
-                self.requests.append(request)
-                exchange = Exchange(writer, reader.left, self._sleep)
-                await self._answer(await self.choose(request), exchange)
-                if not exchange.keep_alive or request.headers.get("connection", "").lower() == "close":
-                    break
-        finally:
-            writer.transport.close() if writer.is_closing() else writer.close()
+            await self._converse(reader, writer)
+            writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
+        finally:
+            writer.transport.abort()  # a client that reads no more would keep it open for ever
+
+    async def _converse(self, reader: "_Reader", writer: asyncio.StreamWriter) -> None:
+        while (request := await read_request(reader, writer)) is not None:
+            self.requests.append(request)
+            exchange = Exchange(writer, reader.left, self._sleep)
+            await self._answer(await self.choose(request), exchange)
+            if not exchange.keep_alive or request.headers.get("connection", "").lower() == "close":
+                break
 
     async def _answer(self, behaviour: Behaviour, exchange: Exchange) -> None:
         """Play a behaviour until it is done or the client has left."""
