@@ -107,6 +107,17 @@ def test_a_closed_stream_loses_lines_and_nothing_else() -> None:
     assert logging.statistics().lost == 1
 
 
+def test_a_descriptor_that_now_belongs_to_another_file_is_left_alone(tmp_path: Path) -> None:
+    with (tmp_path / "first").open("w") as stream:
+        logging = Logging(LoggingOptions(format="json"), stream=stream)
+        number = stream.fileno()
+    with (tmp_path / "second").open("w") as other:
+        assert other.fileno() == number
+        logging.get_logger("x").info("lost")
+    assert (tmp_path / "second").read_text() == ""
+    assert logging.statistics().lost == 1
+
+
 def test_a_line_that_cannot_be_made_is_lost_and_nothing_else() -> None:
     class Impossible(str):
         def __str__(self) -> str:

@@ -105,6 +105,11 @@ def test_an_error_in_the_stream_is_an_error(error: object, reason: str) -> None:
     assert reason in stream.reason
 
 
+def test_the_older_form_of_an_error_is_one_too() -> None:
+    stream = read(ROLE, {"object": "error", "message": "out of memory", "type": "x", "code": 400})
+    assert (stream.verdict, stream.reason) == ("error", "out of memory")
+
+
 @pytest.mark.parametrize("usage", [3, "x", {"prompt_tokens": -1}, {"prompt_tokens": "many"}])
 def test_usage_that_is_none_is_none(usage: object) -> None:
     assert read(STOP, {"choices": [], "usage": usage}, DONE).usage is None

@@ -1,5 +1,6 @@
 """Where lines go. A sink that fails never raises: it drops, counts, and says so once when it heals."""
 
+import errno
 import os
 from pathlib import Path
 from threading import RLock
@@ -23,14 +24,22 @@ class Sink(Protocol):
 
 
 class DescriptorSink:
-    """Writes to an open file descriptor that belongs to somebody else."""
+    """Writes to an open file descriptor.
 
-    def __init__(self, descriptor: int) -> None:
+    Args:
+        descriptor: Its number.
+        owner: The stream that it belongs to; once that is closed, the number may be given to another file.
+    """
+
+    def __init__(self, descriptor: int, owner: TextIO | None = None) -> None:
         self._descriptor = descriptor
+        self._owner = owner
         self._torn = False
 
     def write(self, line: bytes) -> None:
         """Write one line; after a line that was cut short, begin on a new one."""
+        if self._owner is not None and self._owner.closed:
+            raise OSError(errno.EBADF, "the stream is closed")
         if self._torn:
             line = b"\n" + line
         written = os.write(self._descriptor, line)
@@ -128,6 +137,6 @@ def stream_sink(stream: TextIO) -> Sink:
     """Write to the stream's descriptor where it has one, past its buffer."""
     try:
         stream.flush()
-        return DescriptorSink(stream.fileno())
+        return DescriptorSink(stream.fileno(), stream)
     except (AttributeError, OSError, ValueError):
         return StreamSink(stream)

@@ -104,7 +104,7 @@ class ChatStream:
             return
         if not isinstance(chunk, dict):
             self._illegal = "a chunk is not an object"
-        elif chunk.get("error"):
+        elif chunk.get("error") or chunk.get("object") == "error":  # the latter is vLLM's older form
             said = read_error(500, data if isinstance(data, bytes) else data.encode(), {})
             self._error = said.message or "the stream reported an error"
         elif not isinstance(choices := chunk.get("choices"), list):
