@@ -102,6 +102,17 @@ def test_a_probe_that_is_given_back_makes_room_for_another(breaker: CircuitBreak
     assert breaker.statistics().state is CircuitState.CLOSED
 
 
+def test_a_call_from_before_that_is_given_back_makes_no_room(breaker: CircuitBreaker, clock: ManualClock) -> None:
+    """X1."""
+    old = breaker.acquire()
+    trip(breaker)
+    clock.advance(5.0)
+    breaker.acquire()
+    old.release()
+    with pytest.raises(CircuitOpenError):
+        breaker.acquire()
+
+
 def test_a_permit_is_settled_once(breaker: CircuitBreaker, clock: ManualClock) -> None:
     permit = breaker.acquire()
     permit.success()

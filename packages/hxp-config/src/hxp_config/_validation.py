@@ -52,7 +52,7 @@ def _attempt(adapter: TypeAdapter[T], root: Node, extra: Any = "forbid") -> tupl
     try:
         return adapter.validate_python(root.plain(), extra=extra), []
     except ValidationError as error:
-        return None, error.errors(include_url=False, include_context=False)
+        return None, error.errors(include_url=False)
 
 
 def _restore_texts(root: Node, details: Sequence[ErrorDetails]) -> bool:
@@ -99,8 +99,15 @@ def _problem(model: Any, root: Node, detail: ErrorDetails) -> ConfigProblem:
     if kind == "missing":
         return ConfigProblem(join_path((*path, location[-1])), "a required key is missing", node.anchor().origin())
     place = node.key if location[-1:] == ("[key]",) and node.key else node.anchor()
+    return ConfigProblem(join_path(path), _message(detail), place.origin())
+
+
+def _message(detail: ErrorDetails) -> str:
+    if detail["type"] == "union_tag_invalid":  # pydantic's own message shows the value
+        context = detail["ctx"]
+        return f"{context['discriminator']} should be one of {context['expected_tags']}"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return ConfigProblem(join_path(path), message[:1].lower() + message[1:], place.origin())
+    return message[:1].lower() + message[1:]
 
 
 def _place(problem: ConfigProblem, rank: Mapping[tuple[str, str | None], int]) -> tuple[float, float, float]:
