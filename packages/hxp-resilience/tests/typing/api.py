@@ -58,5 +58,5 @@ async def use() -> None:
         root: ResilienceError = error
         seconds: float | None = root.retry_after
         lines: tuple[str, ...] = root.timeline
-        print(seconds, lines)  # noqa: T201 (a program)
-    print(body, again, state, numbers, places, left, current)  # noqa: T201 (a program)
+        print(seconds, lines)
+    print(body, again, state, numbers, places, left, current)
