@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from pathlib import Path
 
 import hxp_logging
 import pytest
 from hxp_services_base import BaseService, Context, Identity, Settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -34,3 +32,19 @@ class Plain(BaseService[Settings]):
 @pytest.fixture
 def plain() -> Plain:
     return Plain()
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Installs `plugin_service.py` as the service `probe`, for this process and its children."""
+    folder = tmp_path / "plugin"
+    metadata = folder / "plugin_service-1.dist-info"
+    metadata.mkdir(parents=True)
+    shutil.copy(Path(__file__).with_name("plugin_service.py"), folder)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin-service\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(
+        "[hxp.services]\nprobe = plugin_service:ProbeService\nbroken = plugin_service:ProbeSettings\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    return folder

@@ -86,7 +86,7 @@ class Model(BaseAIModelService[AIModelSettings]):
 
 
 @asynccontextmanager
-async def model(engine: ScriptedEngine, **settings: Any) -> AsyncIterator[Running]:
+async def model(engine: ScriptedEngine, **settings: Any) -> AsyncIterator[Running[Model]]:
     async with hosted(Model(engine), AIModelSettings(name="t", **settings)) as running:
         engine.received.clear()  # the warm-up's
         yield running
@@ -218,7 +218,7 @@ async def test_when_slots_and_queue_are_full_a_request_gets_429_with_retry_after
         body = {**HELLO, "stream": True}
         first = await running.client.post(CHAT, json=body)
         second = asyncio.create_task(running.client.post(CHAT, json=body))
-        admission = running.host.service.admission
+        admission = running.service.admission
         while not admission.statistics().waiting:
             await asyncio.sleep(0)
         async with running.client.post(CHAT, json=body) as refused:
@@ -241,6 +241,6 @@ async def test_what_the_engine_refuses_is_the_callers_error() -> None:
 async def test_an_engine_that_loads_but_cannot_generate_is_never_ready() -> None:
     engine = ScriptedEngine()
     engine.error = EngineDownError("no memory")
-    with pytest.raises(StartError, match="failed in warm-up: .*no memory"):
+    with pytest.raises(StartError, match=r"failed in warm-up: .*no memory"):
         async with hosted(Model(engine), AIModelSettings(name="t")):
             pass

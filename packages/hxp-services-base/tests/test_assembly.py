@@ -41,7 +41,9 @@ def test_tool_calls_are_joined_by_their_index() -> None:
 
 
 def test_reasoning_is_joined_beside_the_content() -> None:
-    result = fed(delta(reasoning_content="a"), delta(reasoning_content="b"), delta("stop", content="c", x=None)).result()
+    result = fed(
+        delta(reasoning_content="a"), delta(reasoning_content="b"), delta("stop", content="c", x=None)
+    ).result()
     message = result["choices"][0]["message"]
     assert (message["reasoning_content"], message["content"]) == ("ab", "c")
     assert "x" not in message

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import aiohttp
+import hxp_logging
 import pytest
 from hxp_logging.testing import capture
 from hxp_services_base import BaseService, Check, Context, Identity, Settings, StartError, State
@@ -16,6 +19,7 @@ from hxp_services_base.chassis import (
     PortInUseError,
     ServiceError,
     ServiceHost,
+    Shell,
     bind,
     exchange_of,
     holder_of,
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastapi import APIRouter
+    from hxp_logging import Logger
     from hxp_services_base.chassis import ASGIApp, Receive, Scope, Send
 
 pytestmark = pytest.mark.anyio
@@ -214,12 +219,8 @@ async def test_the_probe_thread_answers_although_the_event_loop_is_blocked(ident
     async with hosted(Echo(), identity=identity) as running:
 
         def ask() -> bytes:
-            import urllib.request
-
             with urllib.request.urlopen(f"http://127.0.0.1:{running.host.probe_port}/livez", timeout=5) as response:
                 return bytes(response.read())
-
-        from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(1) as pool:
             assert b"pass" in pool.submit(ask).result()  # blocks this loop until the thread has its answer
@@ -270,9 +271,7 @@ async def test_until_it_is_ready_a_service_answers_503_with_retry_after(identity
     await starting.stop("enough")
 
 
-def _log() -> object:
-    import hxp_logging
-
+def _log() -> Logger:
     return hxp_logging.get_logger("test")
 
 
@@ -366,8 +365,6 @@ async def test_a_degraded_service_still_serves(identity: Identity) -> None:
 
 
 async def test_a_websocket_is_closed_politely(identity: Identity) -> None:
-    from hxp_services_base.chassis import Shell
-
     sent: list[object] = []
 
     async def receive() -> dict[str, object]:

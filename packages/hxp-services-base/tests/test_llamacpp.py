@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 from hxp_services_base import AIModelSettings, BaseAIModelService, Context, StartError
+from hxp_services_base._assembly import Assembly
 from hxp_services_base.chassis import ServiceError
 from hxp_services_base.engines import (
     EngineDownError,
@@ -22,7 +24,6 @@ from hxp_services_base.engines import (
     LlamaCppOptions,
     missing_cpu_flags,
 )
-from hxp_services_base._assembly import Assembly
 from hxp_services_base.testing import Running, hosted
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ async def test_a_client_that_leaves_ends_its_generation_within_a_second(
     options: LlamaCppOptions, *, stream: bool
 ) -> None:
     async with hosted(Model(options), AIModelSettings(name="random", slots=2, context=4096)) as running:
-        engine = running.host.service.running_engine
+        engine = running.service.running_engine
         asking = asyncio.create_task(_read(running, {**ENDLESS, "model": "random", "stream": stream}))
         while not await busy_slots(engine):
             await asyncio.sleep(0.005)
@@ -107,7 +108,7 @@ async def test_a_client_that_leaves_ends_its_generation_within_a_second(
                 await asyncio.sleep(0.01)
 
 
-async def _read(running: Running, body: dict[str, Any]) -> bytes:
+async def _read(running: Running[Model], body: dict[str, Any]) -> bytes:
     async with running.client.post(CHAT, json=body) as response:
         return await response.read()
 
@@ -154,6 +155,7 @@ async def test_two_requests_are_worked_on_at_once(options: LlamaCppOptions, cont
 
 class Model(BaseAIModelService[AIModelSettings]):
     lame_duck = 0.0
+    running_engine: LlamaCppEngine
 
     def __init__(self, options: LlamaCppOptions) -> None:
         self.options = options
@@ -167,11 +169,11 @@ async def test_a_killed_engine_ends_open_streams_makes_the_service_unready_and_c
 ) -> None:
     """P5."""
     async with hosted(Model(options), AIModelSettings(name="random", slots=2, context=4096)) as running:
-        engine = running.host.service.running_engine
+        engine = running.service.running_engine
         body = {**ENDLESS, "model": "random", "stream": True}
         response = await running.client.post(CHAT, json=body)
         await response.content.readany()
-        os.kill(engine.stats().pid, signal.SIGKILL)
+        os.kill(engine.stats().pid or 0, signal.SIGKILL)
         text = await response.text()
         assert '"code":"engine_unavailable"' in text
         assert text.endswith("data: [DONE]\n\n")
@@ -190,8 +192,6 @@ async def test_an_engine_that_hangs_with_work_is_killed_and_comes_back(
     options: LlamaCppOptions, context: Context
 ) -> None:
     """P4: alive is not enough, it must move."""
-    from dataclasses import replace
-
     engine = LlamaCppEngine(replace(options, stall_timeout=0.5))
     async with engine.open(context):
         asking = asyncio.create_task(answer(engine, {**ENDLESS, "stream": True}))
@@ -208,7 +208,7 @@ async def test_an_engine_that_hangs_with_work_is_killed_and_comes_back(
 async def test_a_file_that_is_no_model_fails_the_start_with_the_engines_last_words(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + b"\0" * 100)
-    with pytest.raises(StartError, match="ended with status .* its last words"):
+    with pytest.raises(StartError, match=r"ended with status .* its last words"):
         async with hosted(Model(LlamaCppOptions(model=str(broken), alias="x")), AIModelSettings(name="x")):
             pass
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import orjson
 import pytest
 from hxp_services_base import GarbageStreamError, StreamEnd, StreamTap, TokenCount, token_count
@@ -28,7 +30,7 @@ STREAM = content("a") + content('"usage":{ "finish_reason":"x" data: [DONE]') + 
 def test_any_split_passes_the_same_bytes_and_sees_the_same_things(cuts: list[int]) -> None:
     tap = StreamTap()
     edges = [0, *sorted(set(cuts)), len(STREAM)]
-    pieces = [tap.feed(STREAM[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [tap.feed(STREAM[a:b]) for a, b in pairwise(edges)]
     assert b"".join(pieces) == STREAM
     assert all(piece.endswith(b"\n\n") for piece in pieces if piece)
     assert tap.end is StreamEnd.COMPLETE

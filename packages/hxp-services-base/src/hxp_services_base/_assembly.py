@@ -18,12 +18,12 @@ _COPIED = ("id", "created", "model", "system_fingerprint", "service_tier")
 
 
 class Assembly:
-    """Takes the bytes of an OpenAI event stream; gives the answer that they amount to.
+    r"""Takes the bytes of an OpenAI event stream; gives the answer that they amount to.
 
     Example:
         >>> assembly = Assembly()
         >>> assembly.feed(b'data: {"object":"chat.completion.chunk","choices":[{"index":0,'
-        ...               b'"delta":{"content":"hi"},"finish_reason":"stop"}]}\\n\\ndata: [DONE]\\n\\n')
+        ...               b'"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n')
         >>> assembly.result()["choices"][0]["message"]["content"]
         'hi'
     """

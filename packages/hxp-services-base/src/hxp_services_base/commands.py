@@ -81,6 +81,6 @@ def stack_here(overrides: Sequence[str] = ()) -> Stack:
     from .orchestration import StackError, read_stack  # noqa: PLC0415
 
     try:
-        return read_stack(Path.cwd(), overrides=overrides)[0]
+        return read_stack(Path(), overrides=overrides)[0]
     except (ConfigError, StackError) as error:
         raise CommandError(f"the configuration cannot be used:\n{error}", status=2) from error

@@ -14,30 +14,34 @@ import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import aiohttp
 import hxp_logging
 
 from ._context import Identity
-from ._service import Settings
+from ._service import BaseService
 from .chassis import ServiceHost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ._service import BaseService
+    from ._service import Settings
+
+B = TypeVar("B", bound=BaseService[Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class Running(Generic[B]):
     """A running service.
 
     Attributes:
+        service: The service itself.
         host: Its host.
         client: A client whose base URL is the service's; it shows the stack's token.
     """
 
+    service: B
     host: ServiceHost
     client: aiohttp.ClientSession
 
@@ -49,8 +53,8 @@ class Running:
 
 @asynccontextmanager
 async def hosted(
-    service: BaseService[Any], settings: Settings | None = None, *, identity: Identity | None = None
-) -> AsyncIterator[Running]:
+    service: B, settings: Settings | None = None, *, identity: Identity | None = None
+) -> AsyncIterator[Running[B]]:
     """Run `service` under the chassis, on a free port of the loopback interface.
 
     Args:
@@ -70,7 +74,7 @@ async def hosted(
         try:
             headers = {"Authorization": f"Bearer {known.token}"} if known.token else None
             async with aiohttp.ClientSession(host.url, headers=headers) as client:
-                yield Running(host, client)
+                yield Running(service, host, client)
         finally:
             if host.lifecycle.state.is_serving:
                 await host.stop("the test is over")

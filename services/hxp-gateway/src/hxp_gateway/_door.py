@@ -169,12 +169,13 @@ class Door:
 class _Entry:
     """What becomes of one journal entry."""
 
-    __slots__ = ("_error_code", "_intent", "_status", "tokens")
+    __slots__ = ("_error_code", "_error_status", "_intent", "_status", "tokens")
 
     def __init__(self, intent: UsageRecord) -> None:
         self._intent = intent
         self._status = "failed"
         self._error_code: str | None = None
+        self._error_status: int | None = None
         self.tokens = TokenCount(0, 0, is_exact=False)
 
     def complete(self) -> None:
@@ -183,6 +184,7 @@ class _Entry:
     def fail(self, info: ErrorInfo) -> None:
         self._status = "truncated" if info.code == "stream_truncated" else "failed"
         self._error_code = info.code
+        self._error_status = info.status
 
     def cancel(self, exchange: Exchange) -> None:
         self._status = "cancelled"
@@ -193,7 +195,7 @@ class _Entry:
             update={
                 "status": self._status,
                 "error_code": self._error_code,
-                "http_status": http_status or None,
+                "http_status": http_status or self._error_status,  # an error is told after it is settled
                 "prompt_tokens": self.tokens.prompt,
                 "completion_tokens": self.tokens.completion,
                 "finished_at": datetime.now(UTC),

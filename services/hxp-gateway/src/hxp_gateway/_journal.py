@@ -61,12 +61,17 @@ class Journal:
         self._segments: list[_Segment] = []
         self._where: dict[str, _Segment] = {}
         self._settled: dict[str, UsageRecord] = {}
-        self.recovered = self._recover()
+        self._torn = False
+        orphans = self._recover()
         self._begin_segment()
+        for record in orphans:
+            self._write("settled", record)
+        self.recovered = len(orphans)
+        """Requests of earlier processes that were under way and are now settled as they were intended: `unknown`."""
 
-    def _recover(self) -> int:
-        """Take over what earlier processes left: unsettled intents are settled as `unknown`; how many there were."""
-        orphans = 0
+    def _recover(self) -> list[UsageRecord]:
+        """Take over what earlier processes left; the records of the requests that were under way."""
+        orphans: list[UsageRecord] = []
         for path in sorted(self._folder.glob("*.jsonl")):
             segment = _Segment(path)
             self._segments.append(segment)
@@ -74,11 +79,11 @@ class Journal:
                 self._replay(segment, line)
         for segment in self._segments:
             for request_id in list(segment.open_intents):
-                record = self._settled[request_id]
-                self._settled[request_id] = record.model_copy(update={"finished_at": record.finished_at or _now()})
+                record = self._settled[request_id].model_copy(update={"finished_at": datetime.now(UTC)})
+                self._settled[request_id] = record
                 segment.open_intents.discard(request_id)
                 segment.unshipped.add(request_id)
-                orphans += 1
+                orphans.append(record)
         self._drop_done()
         return orphans
 
@@ -166,10 +171,10 @@ class Journal:
         self._append(b'{"kind":"%b",%b' % (kind.encode(), record.model_dump_json(exclude_none=True).encode()[1:]))
 
     def _append(self, line: bytes) -> None:
-        data = line + b"\n"
+        data = b"\n" + line + b"\n" if self._torn else line + b"\n"
         written = os.write(self._file, data)
-        if written != len(data):  # a full disk takes a part; the torn line is ended so that the next one is whole
-            os.write(self._file, b"\n")
+        self._torn = written != len(data)
+        if self._torn:  # a full disk takes a part; the next line begins by ending the torn one
             raise OSError(f"the journal took {written} of {len(data)} bytes; is the disk full?")
         self._size += len(data)
         if self._size > self._segment_bytes:
@@ -190,7 +195,3 @@ def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
             continue  # torn by a kill in the middle of a write: what it would have said was never acknowledged
         if isinstance(document, dict) and "kind" in document:
             yield document
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -79,7 +79,7 @@ def _asking_for_usage(body: bytes, *, has_options: bool) -> bytes:
 
 def _refusal(errors: Sequence[Any]) -> ServiceError:
     first = errors[0]
-    if first["type"] in {"json_invalid", "model_type"}:
+    if not first["loc"]:
         reason = first["ctx"]["error"] if first["type"] == "json_invalid" else "it is not an object"
         return ServiceError.of(400, "invalid_json", f"the body is not a JSON object: {reason}")
     param = ".".join(str(part) for part in first["loc"])

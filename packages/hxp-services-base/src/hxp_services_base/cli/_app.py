@@ -31,7 +31,7 @@ def build(entries: Iterable[importlib.metadata.EntryPoint] | None = None) -> typ
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
     )
-    app.callback()(_root)
+    app.callback(invoke_without_command=True)(_root)
     for entry in sorted(entries or importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
         command = entry.load()
         if isinstance(command, CommandGroup):

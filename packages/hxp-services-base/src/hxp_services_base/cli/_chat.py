@@ -6,7 +6,8 @@ import http.client
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from hxp_schemas import ErrorInfo, sse
@@ -51,44 +52,47 @@ class _Door:
         self._url = urlsplit(url)
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
-    def _request(self, method: str, path: str, body: object = None) -> http.client.HTTPResponse:
+    @contextmanager
+    def _asked(self, method: str, path: str, body: object = None) -> Iterator[http.client.HTTPResponse]:
+        """An accepted request's response; raises `CommandError` with what went wrong otherwise."""
         kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
-        connection = kind(self._url.hostname or "", self._url.port, timeout=120)
-        try:
-            connection.request(
-                method, self._url.path.rstrip("/") + path, json.dumps(body) if body else None, self._headers
-            )
-            response = connection.getresponse()
-        except OSError as error:
-            raise CommandError(
-                f"{self._url.geturl()} cannot be reached ({error}); is the stack up? `hxp ps` tells"
-            ) from error
-        if response.status != 200:
-            info = ErrorInfo.from_response(response.status, response.read(), dict(response.getheaders()))
-            raise CommandError(f"{info.message} (status {info.status}, code {info.code})")
-        return response
+        with closing(kind(self._url.hostname or "", self._url.port, timeout=120)) as connection:
+            data = json.dumps(body) if body else None
+            try:
+                connection.request(method, self._url.path.rstrip("/") + path, data, self._headers)
+                response = connection.getresponse()
+            except OSError as error:
+                where = self._url.geturl()
+                raise CommandError(f"{where} cannot be reached ({error}); is the stack up? `hxp ps` tells") from error
+            if response.status != 200:
+                info = ErrorInfo.from_response(response.status, response.read(), dict(response.getheaders()))
+                raise CommandError(f"{info.message} (status {info.status}, code {info.code})")
+            yield response
 
     def first_model(self) -> str:
         """The first model of the gateway's list."""
-        models = json.loads(self._request("GET", "/v1/models").read())["data"]
+        with self._asked("GET", "/v1/models") as response:
+            models = json.loads(response.read())["data"]
         if not models:
             raise CommandError("the gateway has no models; give it an upstream in hxp.yaml")
         return str(models[0]["id"])
 
     def stream(self, body: object) -> Iterator[str]:
         """The pieces of the answer; raises `CommandError` when the stream breaks off."""
-        response = self._request("POST", "/v1/chat/completions", body)
         decoder = sse.SSEDecoder()
-        while chunk := response.read1(65536):
-            for event in decoder.feed(chunk):
-                if event.data == "[DONE]":
-                    return
-                document = json.loads(event.data)
-                if "error" in document:
-                    raise CommandError(f"\nthe answer broke off: {document['error']['message']}")
-                for choice in document.get("choices", []):
-                    yield choice.get("delta", {}).get("content") or ""
+        with self._asked("POST", "/v1/chat/completions", body) as response:
+            while chunk := response.read1(65536):
+                for event in decoder.feed(chunk):
+                    if event.data == "[DONE]":
+                        return
+                    yield _content(json.loads(event.data))
         raise CommandError("\nthe answer broke off: the connection was closed before its end")
+
+
+def _content(document: dict[str, Any]) -> str:
+    if "error" in document:
+        raise CommandError(f"\nthe answer broke off: {document['error']['message']}")
+    return "".join(choice.get("delta", {}).get("content") or "" for choice in document.get("choices", []))
 
 
 def _running_gateway() -> str:

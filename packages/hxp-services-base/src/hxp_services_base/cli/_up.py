@@ -112,6 +112,7 @@ def _detach(stack: Stack, overrides: list[str]) -> None:
         raise CommandError(f"the stack did not start (status {process.returncode}); see {log}")
     if not in_time:
         raise CommandError(f"not all services were ready within {_DETACH_TIMEOUT:g} s; `hxp ps` shows which")
+    process.returncode = 0  # it outlives this command on purpose, which subprocess would warn about
     console.print(f"running as process {process.pid}; `hxp down` stops it")
 
 

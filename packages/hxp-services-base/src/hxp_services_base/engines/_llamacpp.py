@@ -123,7 +123,9 @@ class LlamaCppEngine:
     async def _start(self, context: Context) -> None:
         assert self._process is not None  # noqa: S101 - set by open()
         began = context.clock()
-        self._socket.unlink(missing_ok=True)  # one that was killed leaves its socket behind, and llama.cpp will not bind it
+        self._socket.unlink(
+            missing_ok=True
+        )  # one that was killed leaves its socket behind, and llama.cpp will not bind it
         await self._process.start(seconds=self._options.start_timeout)
         self._up, self._moved_at = True, context.clock()
         context.log.info("engine ready", pid=self._process.pid, seconds=round(context.clock() - began, 3))

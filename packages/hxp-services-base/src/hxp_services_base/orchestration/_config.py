@@ -39,6 +39,10 @@ def read_stack(
     environ = os.environ if environ is None else environ
     sources = _sources(directory, overrides=overrides, environ=environ)
     outline = hxp_config.load(StackConfig, sources)
+    if not outline.value.services:
+        raise StackError(
+            f"the configuration has no services; add some to {FILE}, or remove it to run the default stack"
+        )
     # A second pass with the services' own settings types: their keys get the same checks and the same places.
     snapshot = hxp_config.load(_typed(outline.value), sources)
     return _stack(snapshot.value), snapshot
@@ -92,8 +96,6 @@ def _stack(config: StackConfig) -> Stack:
                 needs=dict.fromkeys(service.needs, Until.READY),
             )
         )
-    if not nodes:
-        raise StackError("the configuration has no services; copy the default with `hxp config`, or remove the file")
     return Stack(
         config.name,
         tuple(nodes),
