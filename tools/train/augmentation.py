@@ -54,8 +54,8 @@ class Variation:
 
     def _reworded(self, topic: Topic) -> str:
         text = self._chance.choice(topic.wordings)
-        if topic is self._strangers and self._happens(0.3):
-            text = self._crossed(text)
+        if topic is self._strangers:
+            text = self._stranger(text)
         if self._happens(0.5):
             text = self._swapped(text)
             if self._happens(0.3):
@@ -63,6 +63,16 @@ class Variation:
         if self._happens(0.15):
             text = self._thinned(text)
         return text
+
+    def _stranger(self, text: str) -> str:
+        """Keep a stranger's question, cross it with another, or make one of any words."""
+        drawn = self._chance.random()
+        if drawn < 0.4:
+            return text
+        if drawn < 0.55:
+            return self._crossed(text)
+        frame = self._chance.choice(self._phrases.frames)
+        return re.sub(r"\{\}", lambda _: self._chance.choice(self._phrases.words), frame)
 
     def _crossed(self, text: str) -> str:
         """Join the beginning of one stranger's question with the end of another."""

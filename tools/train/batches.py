@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tools.train.tokenizer import Tokenizer
 
-_STRANGERS = 0.18
+_STRANGERS = 0.3
 _FIRST_QUESTION = 3.0
 _SHORT_ANSWER = 10
 

@@ -51,6 +51,8 @@ class Phrases:
         prefixes: What may come before a question.
         suffixes: What may follow it.
         systems: System messages seen in training.
+        frames: Strangers' questions with gaps.
+        words: What may stand in the gaps.
     """
 
     swaps: tuple[tuple[str, ...], ...]
@@ -58,6 +60,8 @@ class Phrases:
     prefixes: tuple[str, ...]
     suffixes: tuple[str, ...]
     systems: tuple[str, ...]
+    frames: tuple[str, ...]
+    words: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ def load_dataset(folder: Path = DATA) -> Dataset:
             prefixes=tuple(varied["prefixes"]),
             suffixes=tuple(varied["suffixes"]),
             systems=tuple(varied["systems"]),
+            frames=tuple(varied["frames"]),
+            words=tuple(varied["words"].split()),
         ),
     )
 
