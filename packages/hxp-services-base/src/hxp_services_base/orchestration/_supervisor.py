@@ -78,10 +78,10 @@ class Supervisor:
         self._sleep = sleep or asyncio.sleep
         self._token = secrets.token_urlsafe(32)
         self._handles: dict[str, Handle] = {}
+        self._urls: dict[str, str] = {}
         self._status = {node.name: NodeStatus(node.name) for node in stack.nodes}
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._exhausted: asyncio.Future[str] | None = None
-        self._stopping = False
 
     @property
     def status(self) -> Mapping[str, NodeStatus]:
@@ -104,7 +104,7 @@ class Supervisor:
 
     async def _launch(self, node: Node) -> None:
         launch = Launch(
-            refs={name: self._handles[name].url for name in node.needs},
+            refs={name: self._urls[name] for name in node.needs},
             token=self._token,
             state_dir=self._stack.state_dir,
             profile=self._stack.profile,
@@ -118,6 +118,7 @@ class Supervisor:
             self._change(node.name, state=State.FAILED.value, reason=str(error))
             raise
         self._handles[node.name] = handle
+        self._urls[node.name] = handle.url
         self._change(node.name, state=State.READY.value, reason="", url=handle.url, pid=handle.pid)
         if node.name not in self._keepers:
             self._keepers[node.name] = asyncio.create_task(self._keep(node), name=f"keep-{node.name}")
@@ -132,8 +133,7 @@ class Supervisor:
         restarts: list[float] = []
         while True:
             ending = await self._handles[node.name].ended()
-            if self._stopping:
-                return
+            del self._handles[node.name]
             while True:
                 delay = node.restart.delay(restarts, now=self._clock())
                 if delay is None:
@@ -165,7 +165,9 @@ class Supervisor:
         Returns:
             The exit status of each service that ran.
         """
-        self._stopping = True
+        for keeper in self._keepers.values():  # first of all, so that nothing is started behind our back
+            keeper.cancel()
+        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
         statuses: dict[str, int] = {}
         for layer in reversed(self._stack.plan()):
             running = [name for name in layer if name in self._handles]
@@ -177,9 +179,6 @@ class Supervisor:
                 reason = "" if statuses[name] == 0 else f"exit status {result}"
                 self._change(name, state=State.STOPPED.value, reason=reason, pid=None)
                 del self._handles[name]
-        for keeper in self._keepers.values():
-            keeper.cancel()
-        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
         return statuses
 
     def _change(self, name: str, **changes: object) -> None:
