@@ -97,19 +97,16 @@ def test_embeddings_are_unit_vectors_of_the_models_width(model: ServedModel) -> 
         assert similarity(vector, vector) == pytest.approx(1.0, abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("question", "related", "unrelated"),
-    [
-        ("How do I create an API key?", "which command makes an API key?", "who wrote Hamlet?"),
-        ("Which ports does HXP use?", "tell me the default ports", "are you ChatGPT?"),
-        ("what is hxp-logging?", "could you describe the hxp-logging package?", "give me a riddle"),
-    ],
-)
-def test_related_questions_lie_closer_than_unrelated_ones(
-    model: ServedModel, question: str, related: str, unrelated: str
-) -> None:
-    here, near, far = model.embed([question, related, unrelated])
-    assert similarity(here, near) > similarity(here, far)
+def test_questions_of_one_topic_mostly_lie_closer_than_questions_of_two(model: ServedModel) -> None:
+    topics = DATA.topics[::3]
+    trained = model.embed([topic.wordings[1] for topic in topics])
+    asked = model.embed([topic.held_out[0] for topic in topics])
+    closer = [
+        similarity(here, there) > similarity(here, other)
+        for index, (here, there) in enumerate(zip(trained, asked, strict=True))
+        for other in (*asked[:index], *asked[index + 1 :])
+    ]
+    assert sum(closer) / len(closer) > 0.8
 
 
 def test_the_file_is_small_and_says_what_it_is() -> None:
