@@ -1,4 +1,4 @@
-"""For the tests of services: a real host on a free port, for the time of a block.
+"""For the tests of services and stacks: a real host on a free port, a real `hxp up` in a folder.
 
 Example:
     ```python
@@ -10,8 +10,11 @@ Example:
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -24,7 +27,7 @@ from ._service import BaseService
 from .chassis import ServiceHost
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from ._service import Settings
 
@@ -78,3 +81,58 @@ async def hosted(
         finally:
             if host.lifecycle.state.is_serving:
                 await host.stop("the test is over")
+
+
+@dataclass(frozen=True, slots=True)
+class DetachedStack:
+    """A stack that `hxp up --detach` started, spoken to as a person would: with the command.
+
+    Attributes:
+        folder: Where its `hxp.yaml` and `.hxp/` lie.
+    """
+
+    folder: Path
+
+    def hxp(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run `hxp` in the stack's folder.
+
+        Raises:
+            AssertionError: With what it printed, if it fails and `check` is set.
+        """
+        command = [sys.executable, "-m", "hxp_services_base.cli", *arguments]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=240, check=False)  # noqa: S603 - our own command
+        if check and done.returncode:
+            raise AssertionError(
+                f"hxp {' '.join(arguments)} exited with {done.returncode}:\n{done.stdout}{done.stderr}"
+            )
+        return done
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What `hxp ps --json` tells."""
+        found: dict[str, Any] = json.loads(self.hxp("ps", "--json").stdout)
+        return found
+
+    def pid(self, service: str) -> int:
+        """The process of a service."""
+        return int(self.state["services"][service]["pid"])
+
+    def url(self, service: str = "gateway") -> str:
+        """Where a service answers."""
+        return str(self.state["services"][service]["url"])
+
+    @property
+    def key(self) -> str:
+        """The development key."""
+        return (self.folder / ".hxp" / "dev-key").read_text().strip()
+
+
+@contextmanager
+def detached_stack(folder: Path) -> Iterator[DetachedStack]:
+    """Run the stack of `folder` for the time of a block; nothing of it is left behind."""
+    stack = DetachedStack(folder)
+    stack.hxp("up", "--detach")
+    try:
+        yield stack
+    finally:
+        stack.hxp("down", check=False)
