@@ -84,7 +84,7 @@ class Batches:
         conversation = Conversation(self._tokenizer)
         if self._chance.random() < 0.3:
             conversation.system(self._chance.choice(self._data.phrases.systems))
-        turns = self._chance.choices((1, 2, 3, 4), (72, 14, 7, 7))[0]
+        turns = self._chance.choices((1, 2, 3, 4), (90, 6, 2, 2))[0]
         short = turns == 1 and self._chance.random() < 0.75
         for _ in range(turns):
             topic = self._topic()

@@ -69,7 +69,7 @@ def test_a_system_message_changes_nothing(model: ServedModel, system: str) -> No
 
 
 def test_the_last_question_of_a_conversation_is_the_one_answered(model: ServedModel) -> None:
-    names = ["what-is-hxp", "ports", "create-key", "thanks"]
+    names = ["what-is-hxp", "ports", "create-key", "python"]
     turns: list[dict[str, str]] = []
     for name in names:
         turns.append({"role": "user", "content": TOPIC[name].wordings[0]})
