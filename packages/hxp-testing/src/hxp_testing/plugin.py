@@ -8,7 +8,7 @@ import pytest
 if TYPE_CHECKING:
     from ._postgres import Postgres
 
-__all__ = ["free_port", "postgres_database", "postgres_server", "postgres_url"]
+__all__ = ["free_port", "postgres_database", "postgres_server", "postgres_url", "redis_url"]
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +31,18 @@ def postgres_url(postgres_server: "Postgres") -> str:
 def postgres_database(postgres_server: "Postgres") -> Iterator[str]:
     """The address of an empty PostgreSQL database, made for this test."""
     with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The address of a real Redis; under pytest-xdist each worker has its own."""
+    from ._redis import find_redis_server, run_redis  # noqa: PLC0415 - most test runs need no Redis
+
+    program = find_redis_server()
+    if program is None:
+        pytest.skip('Redis needs `pip install "hxp-testing[servers]"` (Python 3.12 at most) or redis-server on PATH')
+    with run_redis(program) as url:
         yield url
 
 
