@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hxp_services_base import BaseIntegrationService, ModelsRoute, Pepper, UpstreamOptions
 
+from ._discovery import models_of
 from ._door import Door
 from ._journal import Journal
 from ._ledger import KeyRing, LedgerError, Shipper
@@ -18,7 +19,7 @@ from ._settings import GatewaySettings, UpstreamSettings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hxp_services_base import Check, Context
+    from hxp_services_base import Check, Context, UpstreamPool
     from hxp_services_base.chassis import ASGIApp, Receive, Scope, Send
 
 _LAST_SHIPMENT = 5.0
@@ -74,7 +75,7 @@ class GatewayService(BaseIntegrationService[GatewaySettings]):
         self._keys = KeyRing(ledger, pepper, accept_development=not identity.is_public)
         self._shipper = Shipper(self._journal, ledger, log=context.log)
         context.health.add([*self._keys.checks(), *self._shipper.checks()])
-        routes = {model: self.pools[upstream.name] for upstream in settings.upstreams for model in upstream.models}
+        routes = await self._routes()
         self._door = Door(
             self._inner,
             keys=self._keys,
@@ -85,6 +86,24 @@ class GatewayService(BaseIntegrationService[GatewaySettings]):
             log=context.log,
             max_body=settings.max_body,
         )
+
+    async def _routes(self) -> dict[str, UpstreamPool]:
+        """The pool that answers for each model, as configured or as the upstream says.
+
+        Raises:
+            ValueError: If two upstreams have the same model, or one does not say which it has.
+        """
+        routes: dict[str, UpstreamPool] = {}
+        for upstream in self.settings.upstreams:
+            pool = self.pools[upstream.name]
+            for model in upstream.models or await models_of(pool):
+                if model in routes:
+                    other = routes[model].options.name
+                    raise ValueError(
+                        f"model {model!r} is at {other!r} and at {upstream.name!r}; name the models of one"
+                    )
+                routes[model] = pool
+        return routes
 
     async def ready(self, context: Context) -> None:
         """Read the keys; refuse to open a public door that nobody has a key for (C6).

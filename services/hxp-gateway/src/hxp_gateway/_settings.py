@@ -15,7 +15,7 @@ class UpstreamSettings(Settings):
     service: str | None = Field(default=None, description="A service of this stack.")
     url: str | None = Field(default=None, pattern=r"^https?://", description="Or the base URL of any other server.")
     api_key: SecretStr | None = Field(default=None, description="What that server wants as a bearer token.")
-    models: list[str] = Field(min_length=1, description="The models to route there.")
+    models: list[str] = Field(default=[], description="The models to route there; asked for at start unless given.")
     max_connections: int = Field(default=256, ge=1, le=100_000)
     connect_timeout: float = Field(default=2.0, gt=0, le=120)
     first_byte_timeout: float = Field(default=60.0, gt=0, le=3600)
