@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import orjson
 import pytest
-from hxp_gateway import GatewayService, GatewaySettings
+from hxp_gateway import GatewayService, GatewaySettings, Journal
 from hxp_logging.testing import capture
+from hxp_schemas import UsageRecord
 from hxp_services_base import Identity, StartError
 from hxp_services_base.testing import hosted
 from hxp_testing.llm import MockLLM
@@ -183,11 +184,13 @@ async def test_the_upstreams_refusal_of_the_request_is_the_callers(gateway: Gate
     """U5: Retry-After is clamped to what the official client obeys."""
     error = {"error": {"message": "slow down", "type": "rate_limit_error", "param": None, "code": "rate_limited"}}
     reply = Reply(429, {"Retry-After": "1000000000"}, orjson.dumps(error))
-    async with gateway(ScriptedUpstream([reply])) as world:
-        async with world.running.client.post(CHAT, json=HELLO, headers=world.auth) as response:
-            assert response.status == 429
-            assert int(response.headers["Retry-After"]) <= 120
-            assert await response.json() == error
+    async with (
+        gateway(ScriptedUpstream([reply])) as world,
+        world.running.client.post(CHAT, json=HELLO, headers=world.auth) as response,
+    ):
+        assert response.status == 429
+        assert int(response.headers["Retry-After"]) <= 120
+        assert await response.json() == error
 
 
 @pytest.mark.parametrize(
@@ -217,7 +220,7 @@ async def test_a_stream_without_its_end_is_told_as_a_failure(
 
 async def test_a_stream_that_stands_still_is_ended_with_an_error(gateway: Gateway) -> None:
     """U4."""
-    stalled = Stream([PART, asyncio.Event(), LAST], headers=EVENTS)  # type: ignore[list-item]  # an event is a stall
+    stalled = Stream([PART, asyncio.Event(), LAST], headers=EVENTS)
     async with gateway(ScriptedUpstream([stalled]), idle_timeout=0.2) as world:
         async with world.running.client.post(CHAT, json={**HELLO, "stream": True}, headers=world.auth) as response:
             text = await response.text()
@@ -334,9 +337,6 @@ async def test_what_the_ledger_does_not_take_stays_in_the_journal_for_the_next_s
 
 async def test_a_request_left_open_by_a_dead_gateway_is_settled_as_unknown(gateway: Gateway, tmp_path: Path) -> None:
     """P1."""
-    from hxp_gateway import Journal
-    from hxp_schemas import UsageRecord
-
     dead = Journal(tmp_path / ".hxp" / "journal" / "gateway-0")
     dead.intend(
         UsageRecord.model_validate(
@@ -396,9 +396,11 @@ async def test_a_disk_that_refuses_the_settlement_still_lets_it_be_shipped(
 
 async def test_a_public_door_without_a_key_of_its_own_refuses_to_open(gateway: Gateway) -> None:
     """C6: the development key does not count, and does not open a public door."""
-    async with gateway(host="0.0.0.0") as world:  # with a real key: it opens
-        async with world.running.client.get("/v1/models", headers=world.auth) as response:
-            assert response.status == 200
+    async with (
+        gateway(host="0.0.0.0") as world,  # with a real key: it opens
+        world.running.client.get("/v1/models", headers=world.auth) as response,
+    ):
+        assert response.status == 200
     world.book.keys.clear()
     world.book.make_key(development=True)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hxp_gateway import Journal
@@ -11,9 +14,6 @@ from hxp_schemas import UsageRecord
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -79,8 +79,6 @@ def test_a_full_disk_refuses_the_request_and_keeps_the_next_line_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D1."""
-    import os
-
     journal = Journal(tmp_path)
     real = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[: len(data) // 2]))
@@ -124,10 +122,7 @@ class JournalLife(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        import tempfile
-        from pathlib import Path as RealPath
-
-        self.folder = RealPath(tempfile.mkdtemp(prefix="hxp-journal-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="hxp-journal-"))
         self.journal = Journal(self.folder, segment_bytes=700)
         self.under_way: set[str] = set()
         self.settled: dict[str, str] = {}
