@@ -1,7 +1,5 @@
 import pytest
 
-pytest_plugins = ["pytester"]
-
 
 @pytest.fixture
 def anyio_backend() -> str:

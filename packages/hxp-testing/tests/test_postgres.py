@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+pytest_plugins = ["pytester"]
+
 TESTS = """
 import pytest
 

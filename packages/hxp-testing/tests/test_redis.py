@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 import pytest
 from hxp_testing._redis import find_redis_server, run_redis
 
+pytest_plugins = ["pytester"]
+
 
 def say(url: str, command: bytes) -> bytes:
     address = urlsplit(url)

@@ -202,4 +202,5 @@ class _Foreground:
             f"-H 'Content-Type: application/json' -d '{question}'\n",
             highlight=False,
         )
-        self._console.print('or: hxp chat "What is HXP?"          Ctrl-C stops everything.')
+        command = "uv run hxp" if "UV_RUN_RECURSION_DEPTH" in os.environ else "hxp"
+        self._console.print(f'or: {command} chat "What is HXP?"          Ctrl-C stops everything.')
