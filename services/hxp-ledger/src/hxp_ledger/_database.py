@@ -189,8 +189,12 @@ def _sqlite_engine(url: URL, busy_timeout: float) -> AsyncEngine:
     def configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver opens no transactions of its own
         cursor = connection.cursor()
-        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()  # SQLAlchemy does not, and its thread would live on until the garbage is collected
+            raise
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hxp_services_base import KeyVerifier, new_key
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hxp_services_base import Pepper
 
     from ._keys import KeyStore
@@ -45,7 +45,8 @@ def _read(file: Path) -> bytes:
 
 
 def _replace(file: Path, plaintext: str) -> None:
-    file.unlink(missing_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """Write the whole file, which takes the old one's place at once."""
+    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # 0600 by contract
     with os.fdopen(descriptor, "w") as opened:
         opened.write(plaintext + "\n")
+    Path(draft).replace(file)

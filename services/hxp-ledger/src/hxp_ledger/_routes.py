@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator  # noqa: TC003 - FastAPI reads it
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import Query
-from hxp_schemas import UsageBatch
+from fastapi import APIRouter, Depends, Query, Request, Response
+from hxp_schemas import KeySnapshot, UsageBatch
 from hxp_schemas.openai import parse_request
-from hxp_services_base.chassis import read_body, require_json
-from pydantic import TypeAdapter
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
-from starlette.responses import Response
+from hxp_services_base.chassis import ServiceError, read_body, require_json
+from pydantic import AfterValidator, AwareDatetime, TypeAdapter
 
 from ._usage import UsageSummary
+from .errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastapi import APIRouter
     from hxp_schemas import UsageReceipt
 
     from ._keys import KeyStore
@@ -26,6 +25,17 @@ if TYPE_CHECKING:
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _END = datetime.max.replace(tzinfo=UTC)
+_RETRY_AFTER = 1.0
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is out of range in UTC") from None
+
+
+_Moment = Annotated[AwareDatetime, AfterValidator(_in_utc), Query()]
 
 
 def add_routes(
@@ -43,13 +53,17 @@ def add_routes(
         usage: The usage, once the service has started.
         ingested: Told what became of each batch.
     """
+    ledger = APIRouter(dependencies=[Depends(_telling_when_the_database_is_away)])
     summaries = TypeAdapter(list[UsageSummary])
 
-    @router.get("/v1/keys/snapshot")
-    async def snapshot() -> Response:
+    @ledger.get("/v1/keys/snapshot")
+    async def snapshot(*, since: Annotated[int | None, Query()] = None) -> Response:
+        """All keys, or none where the version is still the one of `since`."""
+        if since is not None and since == await keys().version():
+            return _json(KeySnapshot(version=since, keys=[]).model_dump_json())
         return _json((await keys().snapshot()).model_dump_json())
 
-    @router.post("/v1/usage/batches")
+    @ledger.post("/v1/usage/batches")
     async def ingest(request: Request) -> Response:
         require_json(request.scope)
         batch = parse_request(UsageBatch, await read_body(request.scope, request.receive))
@@ -57,15 +71,26 @@ def add_routes(
         ingested(receipt)
         return _json(receipt.model_dump_json())
 
-    @router.get("/v1/usage/summary")
+    @ledger.get("/v1/usage/summary")
     async def summary(
         *,
-        since: Annotated[datetime, Query()] = _BEGINNING,
-        until: Annotated[datetime, Query()] = _END,
+        since: _Moment = _BEGINNING,
+        until: _Moment = _END,
         group_by: Annotated[Literal["key", "model"], Query()] = "key",
     ) -> Response:
         found = await usage().summary(since, until, group_by=group_by)
         return _json(summaries.dump_json(list(found)))
+
+    router.include_router(ledger)
+
+
+async def _telling_when_the_database_is_away() -> AsyncIterator[None]:
+    """Every route is used through here, so that a database that is away is a 503 that may be tried again."""
+    try:
+        yield
+    except DatabaseUnavailableError as error:
+        message = "the ledger's database does not answer; nothing was lost, try again"
+        raise ServiceError.of(503, "database_unavailable", message, retryable=True, retry_after=_RETRY_AFTER) from error
 
 
 def _json(text: str | bytes) -> Response:

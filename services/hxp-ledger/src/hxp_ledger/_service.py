@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from hxp_services_base import Context, Resource
 
     from ._database import Database
+    from ._keys import KeyStore
 
 
 class _LedgerDatabase:
-    """The database as a resource of the service."""
+    """The database as a resource of the service: it answers when the tables of the ledger do."""
 
     name = "database"
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keys: KeyStore) -> None:
         self._database = database
+        self._keys = keys
 
     @asynccontextmanager
     async def open(self, context: Context) -> AsyncIterator[Database]:
@@ -39,14 +41,14 @@ class _LedgerDatabase:
         return (Check("database", self._health),)
 
     async def _health(self) -> str | None:
-        await self._database.ping()
+        await self.ping()
         return None
 
     async def migrate(self) -> None:
         await self._database.migrate()
 
     async def ping(self) -> None:
-        await self._database.ping()
+        await self._keys.version()
 
 
 class LedgerService(BaseInfrastructureService[LedgerSettings]):
@@ -58,10 +60,10 @@ class LedgerService(BaseInfrastructureService[LedgerSettings]):
         from ._keys import KeyStore  # noqa: PLC0415
         from ._usage import UsageStore  # noqa: PLC0415
 
-        self._database = Database(self.settings.url.get_secret_value())
-        self._keys = KeyStore(self._database)
-        self._usage = UsageStore(self._database)
-        return (_LedgerDatabase(self._database),)
+        database = Database(self.settings.url.get_secret_value())
+        self._keys = KeyStore(database)
+        self._usage = UsageStore(database)
+        return (_LedgerDatabase(database, self._keys),)
 
     async def ready(self, context: Context) -> None:
         """Prove that the database answers; in development, see to it that there is a key to begin with."""

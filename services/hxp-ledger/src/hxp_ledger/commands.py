@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from hxp_services_base.commands import Argument, CommandError, CommandGroup, Option, stack_here
 
-from .errors import KeyNotFoundError
+from .errors import KeyNotFoundError, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,20 +20,28 @@ if TYPE_CHECKING:
     from ._keys import KeyStore
 
 _JSON = Option("--json", help="Print JSON.")
+_ACTOR = "cli"
+"""Who the audit trail names for a change that was made here."""
+_LONGEST_NAME = 256
 
 
 def create(
     name: Annotated[str, Argument(help="Who or what it is for.")], *, as_json: Annotated[bool, _JSON] = False
 ) -> None:
     """Make an API key; it is shown this once and stored nowhere."""
-    from hxp_services_base import Pepper, new_key  # noqa: PLC0415 - `hxp --help` loads this module
+    from hxp_services_base import Pepper, PepperError, new_key  # noqa: PLC0415 - `hxp --help` loads this module
 
+    if not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
+        raise CommandError(f"the name of a key has 1 to {_LONGEST_NAME} printable characters")
     stack = stack_here()
-    made = new_key(Pepper.load_or_create(stack.state_dir / "pepper"))
+    try:
+        made = new_key(Pepper.load_or_create(stack.state_dir / "pepper"))
+    except (OSError, PepperError) as error:
+        raise CommandError(f"the pepper cannot be used: {error}") from error
 
     async def store() -> KeyRecord:
         async with _keys(stack) as keys:
-            return await keys.create(name, made.digest, key_id=made.id)
+            return await keys.create(name, made.digest, key_id=made.id, actor=_ACTOR)
 
     record = asyncio.run(store())
     if as_json:
@@ -74,12 +82,12 @@ def revoke(key_id: Annotated[str, Argument(help="The id, key_….")], *, as_json
 
     async def take() -> KeyRecord:
         async with _keys(stack_here()) as keys:
-            return await keys.revoke(key_id)
+            try:
+                return await keys.revoke(key_id, actor=_ACTOR)
+            except KeyNotFoundError as error:
+                raise CommandError(f"there is no key {key_id!r}; `hxp keys list` shows what there is") from error
 
-    try:
-        record = asyncio.run(take())
-    except KeyNotFoundError as error:
-        raise CommandError(f"there is no key {key_id!r}; `hxp keys list` shows what there is") from error
+    record = asyncio.run(take())
     if as_json:
         print(json.dumps(record.model_dump(mode="json", exclude={"digest"})))
     else:
@@ -98,6 +106,9 @@ async def _keys(stack: Stack) -> AsyncIterator[KeyStore]:
     settings = next((node.settings for node in stack.nodes if isinstance(node.settings, LedgerSettings)), None)
     if settings is None:
         raise CommandError("this stack has no ledger; add a service with use: hxp-ledger")
-    async with Database(settings.url.get_secret_value()) as database:
-        await database.migrate()
-        yield KeyStore(database)
+    try:
+        async with Database(settings.url.get_secret_value()) as database:
+            await database.migrate()
+            yield KeyStore(database)
+    except LedgerError as error:
+        raise CommandError(f"the ledger's database cannot be used: {error}") from error
