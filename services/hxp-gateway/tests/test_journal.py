@@ -117,6 +117,14 @@ def test_segments_that_nobody_needs_are_deleted(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.jsonl"))) == 1
 
 
+def test_an_intent_whose_line_fills_a_segment_is_not_dropped_with_it(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, segment_bytes=1)  # every line fills its segment
+    for number in range(3):
+        journal.intend(record(f"r{number}"))
+    assert journal.open == 3
+    assert sorted(waiting(Journal(tmp_path))) == [(f"r{number}", "unknown") for number in range(3)]
+
+
 class JournalLife(RuleBasedStateMachine):
     """Requests, shipments and kills in any order, against a plain model of what must not be lost."""
 

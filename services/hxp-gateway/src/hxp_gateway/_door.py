@@ -25,7 +25,7 @@ from hxp_services_base.chassis import (
 from ._routing import RoutedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hxp_logging import Logger
     from hxp_schemas import KeyRecord
@@ -103,7 +103,8 @@ class Door:
         if pool is None:
             message = f"there is no model {request.model[:128]!r}; GET /v1/models lists what there is"
             raise ServiceError.of(404, "model_not_found", message, param="model")
-        entry = _Entry(self._intend(scope[_KEY], request, endpoint=scope["path"], upstream=pool.options.name))
+        intent = self._intend(scope[_KEY], request, endpoint=scope["path"], upstream=pool.options.name)
+        entry = _Entry(intent, exchange, write=self._settle)
         try:
             async with exchange.cancelled_when_client_leaves(receive):
                 await self._forward(entry, request, pool, exchange, send)
@@ -111,10 +112,11 @@ class Door:
             entry.fail(error.info)
             raise
         except asyncio.CancelledError:
-            entry.cancel(exchange)
+            entry.cancel()
             raise
-        finally:
-            self._settle(entry, exchange)
+        except BaseException:
+            entry.fail(ErrorInfo(code="internal_error", message="", status=500))
+            raise
 
     def _intend(self, key: KeyRecord, request: RoutedRequest, *, endpoint: str, upstream: str) -> UsageRecord:
         record = UsageRecord(
@@ -136,22 +138,14 @@ class Door:
             raise ServiceError.of(503, "journal_unavailable", message, retryable=True, retry_after=5.0) from error
         return record
 
-    def _settle(self, entry: _Entry, exchange: Exchange) -> None:
-        """Exactly once, however the request ended; never awaits, so that no cancellation can come between."""
-        record = entry.settled(http_status=exchange.status)
+    def _settle(self, record: UsageRecord) -> None:
+        """Never awaits, so that no cancellation can come between."""
         try:
             self._journal.settle(record)
         except OSError as error:  # it stays in memory and is shipped from there; a crash before would tell `unknown`
             self._metrics.journal_failed()
             self._log.error("the journal refused a settlement", error=str(error), usage_id=record.request_id)
         self._metrics.settled(record)
-        exchange.fields.update(
-            usage_id=record.request_id,
-            model=record.model,
-            outcome=record.status,
-            prompt_tokens=record.prompt_tokens,
-            completion_tokens=record.completion_tokens,
-        )
 
     async def _forward(
         self, entry: _Entry, request: RoutedRequest, pool: UpstreamPool, exchange: Exchange, send: Send
@@ -167,40 +161,50 @@ class Door:
 
 
 class _Entry:
-    """What becomes of one journal entry."""
+    """One journal entry, settled exactly once, by whatever ends the request first.
 
-    __slots__ = ("_error_code", "_error_status", "_intent", "_status", "tokens")
+    A completed answer is settled before its last byte is sent: what a client has whole is on record with its tokens.
+    """
 
-    def __init__(self, intent: UsageRecord) -> None:
+    __slots__ = ("_exchange", "_intent", "_is_settled", "_write", "tokens")
+
+    def __init__(self, intent: UsageRecord, exchange: Exchange, *, write: Callable[[UsageRecord], None]) -> None:
         self._intent = intent
-        self._status = "failed"
-        self._error_code: str | None = None
-        self._error_status: int | None = None
+        self._exchange = exchange
+        self._write = write
+        self._is_settled = False
         self.tokens = TokenCount(0, 0, is_exact=False)
 
     def complete(self) -> None:
-        self._status = "completed"
+        """The whole answer is here."""
+        self._settle("completed", http_status=200, error_code=None)
 
     def fail(self, info: ErrorInfo) -> None:
-        self._status = "truncated" if info.code == "stream_truncated" else "failed"
-        self._error_code = info.code
-        self._error_status = info.status
+        """It ends with an error, which is told after this."""
+        status = "truncated" if info.code == "stream_truncated" else "failed"
+        self._settle(status, http_status=self._exchange.status or info.status, error_code=info.code)
 
-    def cancel(self, exchange: Exchange) -> None:
-        self._status = "cancelled"
-        self._error_code = exchange.cut.code if exchange.cut is not None else "client_left"
+    def cancel(self) -> None:
+        """The client left, or the chassis cut it."""
+        code = self._exchange.cut.code if self._exchange.cut is not None else "client_left"
+        self._settle("cancelled", http_status=self._exchange.status or None, error_code=code)
 
-    def settled(self, *, http_status: int) -> UsageRecord:
-        return self._intent.model_copy(
-            update={
-                "status": self._status,
-                "error_code": self._error_code,
-                "http_status": http_status or self._error_status,  # an error is told after it is settled
-                "prompt_tokens": self.tokens.prompt,
-                "completion_tokens": self.tokens.completion,
-                "finished_at": datetime.now(UTC),
-            }
-        )
+    def _settle(self, status: str, *, http_status: int | None, error_code: str | None) -> None:
+        if self._is_settled:
+            return
+        self._is_settled = True
+        ending = {
+            "status": status,
+            "http_status": http_status,
+            "error_code": error_code,
+            "prompt_tokens": self.tokens.prompt,
+            "completion_tokens": self.tokens.completion,
+            "finished_at": datetime.now(UTC),
+        }
+        record = self._intent.model_copy(update=ending)
+        told = {name: ending[name] for name in ("prompt_tokens", "completion_tokens")}
+        self._exchange.fields.update(usage_id=record.request_id, model=record.model, outcome=status, **told)
+        self._write(record)
 
 
 async def _whole(entry: _Entry, response: UpstreamResponse, send: Send, *, upstream: str) -> None:
@@ -213,8 +217,8 @@ async def _whole(entry: _Entry, response: UpstreamResponse, send: Send, *, upstr
         response.failed()
         raise ServiceError.of(502, "upstream_garbage", f"{upstream} answered with something that is not JSON")
     entry.tokens = token_count(document.get("usage"))
-    await respond(send, 200, [_JSON], body)
     entry.complete()
+    await respond(send, 200, [_JSON], body)
 
 
 async def _stream(entry: _Entry, response: UpstreamResponse, send: Send, *, tap: StreamTap) -> None:
@@ -225,6 +229,9 @@ async def _stream(entry: _Entry, response: UpstreamResponse, send: Send, *, tap:
             events = tap.feed(chunk)
             if not events:
                 continue
+            entry.tokens = tap.tokens
+            if tap.end is StreamEnd.COMPLETE:
+                entry.complete()
             if not started:
                 await send({"type": "http.response.start", "status": 200, "headers": [_EVENTS]})
                 started = True
@@ -232,8 +239,6 @@ async def _stream(entry: _Entry, response: UpstreamResponse, send: Send, *, tap:
     except GarbageStreamError as error:
         response.failed()
         raise ServiceError.of(502, "upstream_garbage", f"the upstream's stream cannot be read: {error}") from error
-    finally:
-        entry.tokens = tap.tokens
     if tap.end is StreamEnd.OPEN:
         response.failed()
         message = "the answer broke off before its end; what came so far is not complete"
@@ -243,7 +248,6 @@ async def _stream(entry: _Entry, response: UpstreamResponse, send: Send, *, tap:
         await send({"type": "http.response.body", "body": b"" if tap.done else DONE})
         return
     await send({"type": "http.response.body", "body": b""})
-    entry.complete()
 
 
 def _refusal(response: UpstreamResponse, body: bytes, upstream: str) -> ServiceError:

@@ -118,8 +118,12 @@ class Journal:
             OSError: If the disk refuses; the request must then not be passed on.
         """
         segment = self._segments[-1]
-        self._write("intent", record)
-        segment.open_intents.add(record.request_id)
+        segment.open_intents.add(record.request_id)  # first: the write may close the segment, and drop it if it is done
+        try:
+            self._write("intent", record)
+        except OSError:
+            segment.open_intents.discard(record.request_id)
+            raise
         self._where[record.request_id] = segment
 
     def settle(self, record: UsageRecord) -> None:
