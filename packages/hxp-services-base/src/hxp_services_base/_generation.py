@@ -11,6 +11,7 @@ from hxp_schemas.openai import ChatCompletionRequest, CompletionRequest, Embeddi
 from prometheus_client import Counter, Gauge, Histogram
 
 from ._assembly import Assembly
+from ._engine_bounds import refuse_unbounded
 from ._tap import StreamEnd, StreamTap, TokenCount, token_count
 from .chassis import ServiceError, exchange_of, read_body, require_json, respond
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _ENGINE_EXTRAS: dict[str, tuple[float, float]] = {
     "top_k": (0, 1000),
     "min_p": (0, 1),
-    "repeat_penalty": (0, 2),
+    "repeat_penalty": (0.01, 2),
 }
 """Engine parameters beyond OpenAI's that pass, each within bounds; everything else stays outside (B7)."""
 
@@ -99,6 +100,7 @@ class Generation:
         for name, value in (request.model_extra or {}).items():
             if name in _ENGINE_EXTRAS:
                 payload[name] = _bounded(name, value)
+        refuse_unbounded(payload)
         settings = self.service.settings
         if (n := payload.get("n") or 1) > settings.slots:
             message = f"n: {n} answers at once are more than the {settings.slots} slots of this model"

@@ -1,0 +1,84 @@
+"""What an engine is spared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hxp_services_base._engine_bounds import refuse_unbounded
+from hxp_services_base.chassis import ServiceError
+
+
+def schema(value: Any) -> dict[str, Any]:
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": value}}}
+
+
+def pattern(value: str) -> dict[str, Any]:
+    return schema({"type": "string", "pattern": value})
+
+
+def tool(parameters: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "f", "parameters": parameters}}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"prompt": "x"},
+        {"messages": [{"role": "user", "content": "x"}, {"role": "user", "content": [{"type": "text", "text": "x"}]}]},
+        {"messages": [{"role": "assistant", "content": None}]},
+        {"response_format": {"type": "text"}},
+        {"response_format": {"type": "json_object"}},
+        schema({"type": "object", "properties": {"minLength": {"type": "string"}, "pattern": {"type": "string"}}}),
+        schema({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2000}),
+        schema({"type": "integer", "minimum": -5, "maximum": 5}),
+        schema({"enum": [str(number) for number in range(256)]}),
+        pattern("^(a+)+$"),
+        pattern("^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$"),
+        pattern(r"^\d{1,3}(\.\d{1,3}){3}$"),
+        pattern(r"^\{9999\}[{9999}]{2,}a{x$"),
+        pattern("^a)b$"),
+        {"tools": [tool(None), tool({"type": "object", "properties": {"a": {"type": "string"}}})]},
+    ],
+)
+def test_what_can_be_done_passes(payload: dict[str, Any]) -> None:
+    refuse_unbounded(payload)
+
+
+@pytest.mark.parametrize(
+    ("payload", "param", "message"),
+    [
+        ({"messages": [{"content": [{"type": "image_url"}]}]}, "messages.0.content.0", "text only"),
+        ({"tools": [tool({}), {"type": "banana"}]}, "tools.1", "'function' only"),
+        ({"tools": [{"type": "function"}]}, "tools.0", "'function' only"),
+        ({"tools": [tool({"enum": ["a"] * 300})]}, "tools", "256 entries"),
+        ({"response_format": {}}, "response_format.type", "must be 'text'"),
+        ({"response_format": {"type": 7}}, "response_format.type", "must be 'text'"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "'schema'"),
+        ({"response_format": {"type": "json_schema", "json_schema": 7}}, "response_format.json_schema", "'schema'"),
+        (schema([1]), "response_format.json_schema", "'schema'"),
+        (schema({"enum": [str(number) for number in range(257)]}), "response_format", "256 entries"),
+        ({"response_format": {"type": "json_object", "schema": {"enum": ["a"] * 300}}}, "response_format", "256"),
+        (schema({"anyOf": [{"enum": ["a"] * 250}] * 5}), "response_format", "1024 keys and entries"),
+        (schema({"minLength": 10**9}), "response_format", "minLength must be a whole number from 0 to 2000"),
+        (schema({"maxItems": -1}), "response_format", "maxItems must be"),
+        (schema({"minLength": 1.5}), "response_format", "minLength must be"),
+        (schema({"minItems": 2, "maxItems": 1}), "response_format", "minItems is greater than maxItems"),
+        (schema({"minimum": 2, "maximum": 1}), "response_format", "minimum is greater than maximum"),
+        (pattern("^a{2,1}$"), "response_format", "wrong way round"),
+        (pattern("x" * 257), "response_format", "256 characters at the most"),
+        (pattern("^a{257}$"), "response_format", "written out"),
+        (pattern("^(a{10}){26}$"), "response_format", "written out"),
+        (pattern("^a{20}{20}$"), "response_format", "written out"),
+        (pattern("^((a{100}b{100}c{100}"), "response_format", "written out"),
+        (pattern("^a{1,99999999999999999999}$"), "response_format", "written out"),
+    ],
+)
+def test_what_an_engine_would_choke_on_is_refused_by_name(payload: dict[str, Any], param: str, message: str) -> None:
+    """B11."""
+    with pytest.raises(ServiceError) as caught:
+        refuse_unbounded(payload)
+    info = caught.value.info
+    assert (info.status, info.code, info.param) == (400, "invalid_value", param)
+    assert message in info.message
