@@ -12,7 +12,7 @@ def lazy_exports(
 
     Args:
         package: `__name__` of the package.
-        modules: The names that each submodule offers.
+        modules: The names that each submodule offers; under the empty name, submodules that are offered themselves.
 
     Returns:
         The two functions to bind at the top of the package's `__init__.py`.
@@ -23,6 +23,8 @@ def lazy_exports(
         module = home.get(name)
         if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules[package])
+        if not module:
+            return import_module(f"{package}.{name}")  # which also makes it an attribute of the package
         value: object = getattr(import_module(f"{package}.{module}"), name)
         setattr(sys.modules[package], name, value)  # the next use is a plain attribute
         return value
