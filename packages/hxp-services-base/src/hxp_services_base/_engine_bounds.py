@@ -1,8 +1,8 @@
 """What is refused before it reaches an engine: shapes it has no word for, and grammars that it would choke on.
 
 llama.cpp turns a JSON schema into a grammar and works through every alternative for each token, in the one thread that
-serves all slots. Measured: `^a{2,1}$` takes all memory until the process dies, an enum of 10,000 strings stops every slot
-for half a minute. What passes here takes less than a second for twenty tokens.
+serves all slots. Measured: `^a{2,1}$` takes all memory until the process dies, an enum of 10,000 strings stops all
+slots for half a minute. What passes here takes less than a second for twenty tokens.
 """
 
 from __future__ import annotations

@@ -47,9 +47,10 @@ def model_path(model: str) -> Path:
         ValueError: If there is no such file, with what to do.
     """
     if model.startswith(_BUNDLED):
-        path = Path(str(resources.files(__package__) / "bundled" / f"{model.removeprefix(_BUNDLED)}.gguf"))
-        if not path.is_file():
-            names = ", ".join(sorted(f"{_BUNDLED}{file.stem}" for file in path.parent.glob("*.gguf"))) or "none"
+        bundled = {file.stem: file for file in Path(str(resources.files(__package__) / "bundled")).glob("*.gguf")}
+        path = bundled.get(model.removeprefix(_BUNDLED))
+        if path is None:
+            names = ", ".join(f"{_BUNDLED}{name}" for name in sorted(bundled)) or "none"
             raise ValueError(f"model: nothing is bundled as {model!r} (bundled: {names})")
         return path
     path = Path(model).expanduser()

@@ -29,7 +29,8 @@ def bind(host: str, port: int) -> socket.socket:
         OSError: If the address is not this machine's, or the port needs privileges.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it a small answer waits 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     # After a crash old connections linger in TIME_WAIT; this lets a restart bind at once, never beside a live one.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
