@@ -85,7 +85,10 @@ async def test_acknowledged_is_at_most_recorded_is_at_most_sent(
         async with asyncio.timeout(60):
             while supervisor.status["gateway"].restarts < kill or supervisor.status["gateway"].state != "ready":
                 await asyncio.sleep(0.05)
-    await asyncio.sleep(0.5)
+    answered = tally.acknowledged
+    async with asyncio.timeout(60):
+        while tally.acknowledged < answered + 10:  # it serves again
+            await asyncio.sleep(0.05)
     enough.set()
     await asyncio.gather(*clients)
     await supervisor.down()  # ships what is settled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,11 @@ _JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
-class Door:
-    """Answers `/v1/*`; everything else goes to `inner`.
+@dataclass(frozen=True, slots=True)
+class DoorParts:
+    """What a door works with.
 
-    Args:
-        inner: The app behind.
+    Attributes:
         keys: The keys in force.
         journal: Where requests are put on record.
         routes: The pool that answers for each model.
@@ -56,26 +57,32 @@ class Door:
         max_body: Bytes of a request.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of one door, each by name
-        self,
-        inner: ASGIApp,
-        *,
-        keys: KeyRing,
-        journal: Journal,
-        routes: Mapping[str, UpstreamPool],
-        models: ModelsRoute,
-        metrics: GatewayMetrics,
-        log: Logger,
-        max_body: int,
-    ) -> None:
+    keys: KeyRing
+    journal: Journal
+    routes: Mapping[str, UpstreamPool]
+    models: ModelsRoute
+    metrics: GatewayMetrics
+    log: Logger
+    max_body: int
+
+
+class Door:
+    """Answers `/v1/*`; everything else goes to `inner`.
+
+    Args:
+        inner: The app behind.
+        parts: What it works with.
+    """
+
+    def __init__(self, inner: ASGIApp, parts: DoorParts) -> None:
         self._inner = inner
-        self._keys = keys
-        self._journal = journal
-        self._routes = routes
-        self._paths = Paths({**dict.fromkeys(_GENERATION, ("POST", self._generate)), **models.paths()})
-        self._metrics = metrics
-        self._log = log
-        self._max_body = max_body
+        self._keys = parts.keys
+        self._journal = parts.journal
+        self._routes = parts.routes
+        self._paths = Paths({**dict.fromkeys(_GENERATION, ("POST", self._generate)), **parts.models.paths()})
+        self._metrics = parts.metrics
+        self._log = parts.log
+        self._max_body = parts.max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hxp_services_base import BaseIntegrationService, ModelsRoute, Pepper, UpstreamOptions
 
 from ._discovery import models_of
-from ._door import Door
+from ._door import Door, DoorParts
 from ._journal import Journal
 from ._ledger import KeyRing, LedgerError, Shipper
 from ._metrics import GatewayMetrics
@@ -76,8 +76,7 @@ class GatewayService(BaseIntegrationService[GatewaySettings]):
         self._shipper = Shipper(self._journal, ledger, log=context.log)
         context.health.add([*self._keys.checks(), *self._shipper.checks()])
         routes = await self._routes()
-        self._door = Door(
-            self._inner,
+        parts = DoorParts(
             keys=self._keys,
             journal=self._journal,
             routes=routes,
@@ -86,6 +85,7 @@ class GatewayService(BaseIntegrationService[GatewaySettings]):
             log=context.log,
             max_body=settings.max_body,
         )
+        self._door = Door(self._inner, parts)
 
     async def _routes(self) -> dict[str, UpstreamPool]:
         """The pool that answers for each model, as configured or as the upstream says.
