@@ -25,7 +25,7 @@ class ServiceError(ErrorInfoError):
         >>> raise ServiceError.of(404, "model_not_found", "there is no model 'x'", param="model")
         Traceback (most recent call last):
         ...
-        hxp_services_base.chassis._errors.ServiceError: there is no model 'x'
+        hxp_services_base.chassis._errors.ServiceError: 404 model_not_found: there is no model 'x'
     """
 
     def __init__(self, info: ErrorInfo, headers: Mapping[str, str] | None = None) -> None:
