@@ -26,6 +26,9 @@ def tool(parameters: Any) -> dict[str, Any]:
     [
         {},
         {"prompt": "x"},
+        {"prompt": ["x"]},
+        {"prompt": [1, 2, 3]},
+        {"prompt": [[1, 2, 3]]},
         {"messages": [{"role": "user", "content": "x"}, {"role": "user", "content": [{"type": "text", "text": "x"}]}]},
         {"messages": [{"role": "assistant", "content": None}]},
         {"response_format": {"type": "text"}},
@@ -50,6 +53,8 @@ def test_what_can_be_done_passes(payload: dict[str, Any]) -> None:
     ("payload", "param", "message"),
     [
         ({"messages": [{"content": [{"type": "image_url"}]}]}, "messages.0.content.0", "text only"),
+        ({"prompt": ["a", "b"]}, "prompt", "one prompt in a request"),
+        ({"prompt": [[1], [2]]}, "prompt", "one prompt in a request"),
         ({"tools": [tool({}), {"type": "banana"}]}, "tools.1", "'function' only"),
         ({"tools": [{"type": "function"}]}, "tools.0", "'function' only"),
         ({"tools": [tool({"enum": ["a"] * 300})]}, "tools", "256 entries"),

@@ -81,6 +81,24 @@ async def test_a_prompt_is_completed(running: Running[ModelService]) -> None:
     assert answer.usage.completion_tokens == 5
 
 
+async def test_a_prompt_may_be_tokens_or_a_list_of_one(running: Running[ModelService]) -> None:
+    body = {"model": "random", "max_tokens": 3}
+    for prompt in ([5, 6, 7], [[5, 6, 7]], ["hello"]):
+        assert (await ask(running, {**body, "prompt": prompt}, "/v1/completions"))["usage"]["prompt_tokens"] > 0
+    error = (await ask(running, {**body, "prompt": ["a", "b"]}, "/v1/completions", status=400))["error"]
+    assert error["param"] == "prompt"
+    error = (await ask(running, {**body, "prompt": [2**31 - 1]}, "/v1/completions", status=400))["error"]
+    assert "invalid tokens" in error["message"]
+
+
+async def test_requests_that_follow_each_other_closely_are_all_answered(running: Running[ModelService]) -> None:
+    """llama.cpp closes a connection after a stream without saying so."""
+    body = b'{"prompt":"a","max_tokens":1,"stream":true}'
+    for _ in range(50):
+        async with running.service.running_engine.request("/v1/completions", body) as response:
+            assert b"".join([chunk async for chunk in response.chunks()]).endswith(b"[DONE]\n\n")
+
+
 async def test_texts_are_embedded_as_numbers_or_base64(running: Running[ModelService]) -> None:
     body = {"model": "random", "input": ["hello", "other"]}
     plain = CreateEmbeddingResponse.model_validate(await ask(running, body, "/v1/embeddings"))
@@ -136,6 +154,7 @@ async def test_what_does_not_fit_the_context_is_told_as_such(running: Running[Mo
         (CHAT, long),
         (CHAT, {**long, "stream": True}),
         ("/v1/completions", {"model": "random", "prompt": "x" * 3000}),
+        ("/v1/embeddings", {"model": "random", "input": "x" * 3000}),
     ):
         error = (await ask(running, body, path, status=400))["error"]
         assert error["code"] == "context_length_exceeded"

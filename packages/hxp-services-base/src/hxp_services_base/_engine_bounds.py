@@ -33,14 +33,21 @@ _RANGES = (*_COUNTS, ("minimum", "maximum"), ("exclusiveMinimum", "exclusiveMaxi
 
 
 def refuse_unbounded(payload: Mapping[str, Any]) -> None:
-    """Check the parts of a chat request that the contracts leave open.
+    """Check the parts of a request that the contracts leave open.
 
     Raises:
         ServiceError: 400, with the field in `param`.
     """
+    _check_prompt(payload.get("prompt"))
     _check_parts(payload.get("messages") or ())
     _check_tools(payload.get("tools") or ())
     _check_format(payload.get("response_format"))
+
+
+def _check_prompt(prompt: Any) -> None:
+    """Of several prompts the engine streams neither the usage nor well-formed events."""
+    if isinstance(prompt, list) and len(prompt) > 1 and not isinstance(prompt[0], int):
+        raise _invalid("prompt", "send one prompt in a request")
 
 
 def _check_parts(messages: Any) -> None:

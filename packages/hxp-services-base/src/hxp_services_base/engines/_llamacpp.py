@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _BACKOFF = (0.2, 30.0)
 _STABLE_AFTER = 60.0
+_TOO_LONG = ("context size", "too large to process")
+"""What llama.cpp says of a prompt, and of a text to embed, that does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ class LlamaCppEngine:
             command.append(json.dumps({**asdict(self._options), "socket": str(socket)}))
             self._socket = socket
             self._process = EngineProcess(command, log=log.absolute())
-            connector = aiohttp.UnixConnector(str(socket), limit=0, keepalive_timeout=4)
+            # llama.cpp closes a connection after a stream without saying so: if kept, it would fail its next request.
+            connector = aiohttp.UnixConnector(str(socket), limit=0, force_close=True)
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
             async with aiohttp.ClientSession("http://engine", connector=connector, timeout=timeout) as self._session:
                 keeper: asyncio.Task[None] | None = None
@@ -220,7 +223,7 @@ class LlamaCppEngine:
 def _refusal(status: int, body: bytes) -> ServiceError:
     """llama.cpp's refusals, in our catalogue's codes."""
     info = ErrorInfo.from_response(status, body, {})
-    if "context size" in info.message or "exceed_context" in info.type:
+    if any(words in info.message for words in _TOO_LONG) or "exceed_context" in info.type:
         told = {"code": "context_length_exceeded", "type": "invalid_request_error", "param": "messages"}
         info = info.model_copy(update={**told, "status": 400})
     return ServiceError(info)
