@@ -26,6 +26,7 @@ from tools.rules.workspace import Distribution, distributions
 
 ROOT = Path(__file__).parents[1]
 OLDEST, OTHERS = "3.11", ("3.12", "3.13")
+UNWANTED = frozenset({"VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"})  # of this process
 HEAVY = frozenset(
     {"hxp-services-base", "hxp-enterprise-llm"}
 )  # with the services: imported, not tested, off the oldest
@@ -235,7 +236,7 @@ def _parsed(requirement: str) -> tuple[str, set[str]]:
 
 
 def _ran(*command: str | Path, at: Path) -> str:
-    environment = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    environment = {name: value for name, value in os.environ.items() if name not in UNWANTED}
     environment = {name: value for name, value in environment.items() if not name.startswith("COV")}
     ran = subprocess.run(  # noqa: S603 - the commands of this file
         [*map(str, command)],
