@@ -378,5 +378,27 @@ async def test_a_websocket_is_closed_politely(identity: Identity) -> None:
     assert sent == [{"type": "websocket.close", "code": 1000}]
 
 
+async def test_the_servers_own_cancellation_is_not_swallowed(identity: Identity) -> None:
+    async with hosted(Echo(), identity=identity) as running:
+        shell = running.host._shell
+        assert shell is not None
+
+        async def never() -> dict[str, object]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def drop(message: object) -> None:
+            pass
+
+        scope = {"type": "http", "method": "POST", "path": "/v1/echo", "query_string": b"", "headers": []}
+        serving = asyncio.create_task(shell(scope, never, drop))
+        while len(shell.in_flight) == 0:
+            await asyncio.sleep(0)
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert len(shell.in_flight) == 0
+
+
 def test_leaving_is_told_apart_from_failing() -> None:
     assert not issubclass(ClientLeftError, ServiceError)

@@ -228,7 +228,12 @@ def shout(
     print(word.upper() if loud else word)
 
 
-group = CommandGroup("Words.", {"shout": shout})
+def repeat(word: Annotated[str, "a marker of somebody else's"], times: int = 1) -> None:
+    """Say it again."""
+    print(word * times)
+
+
+group = CommandGroup("Words.", {"shout": shout, "repeat": repeat})
 
 
 def test_a_package_adds_commands_with_plain_functions() -> None:
@@ -240,6 +245,7 @@ def test_a_package_adds_commands_with_plain_functions() -> None:
     runner = CliRunner()
     assert runner.invoke(build(entries), ["shout", "hi", "--loud"]).output == "HI\n"
     assert runner.invoke(build(entries), ["words", "shout", "hi"]).output == "hi\n"
+    assert runner.invoke(build(entries), ["words", "repeat", "hi", "--times", "2"]).output == "hihi\n"
     refused = runner.invoke(build(entries), ["shout", "no"])
     assert (refused.exit_code, refused.output) == (4, "hxp: I will not\n")
 
@@ -248,4 +254,11 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.
     monkeypatch.delitem(sys.modules, "hxp_services_base.cli._app")
     monkeypatch.setitem(sys.modules, "typer", None)
     with pytest.raises(SystemExit, match=r'pip install "hxp-services-base\[cli\]"'):
+        _entry.main()
+
+
+def test_another_module_that_is_missing_is_not_blamed_on_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "hxp_services_base.cli._app")
+    monkeypatch.setitem(sys.modules, "hxp_services_base.commands", None)
+    with pytest.raises(ModuleNotFoundError):
         _entry.main()

@@ -234,6 +234,20 @@ async def test_a_child_that_ignores_the_end_of_its_input_is_killed(
     assert "its last words: none" in EngineProcess([], log=tmp_path / "absent").last_words()
 
 
+async def test_a_start_that_is_given_up_leaves_no_child(tmp_path: Path) -> None:
+    script = "print('loading', flush=True); import sys; sys.stdin.read()"
+    process = EngineProcess([sys.executable, "-c", script], log=tmp_path / "log")
+    starting = asyncio.create_task(process.start(seconds=30))
+    async with asyncio.timeout(10):
+        while process.pid is None:
+            await asyncio.sleep(0.01)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert process.pid is None
+    assert await process.wait() == "ended with status 0"
+
+
 def test_missing_instruction_sets_are_named(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor : 0\nflags : fpu avx2 fma\n")
