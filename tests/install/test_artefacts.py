@@ -1,5 +1,6 @@
 """What is built is what git holds; the wheels are tried, each alone, by `tools/matrix.py`."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -98,10 +99,12 @@ def test_an_sdist_without_them_is_told(member: Distribution, missing: str) -> No
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="compares with what git tracks")
 def test_hatch_builds_what_git_tracks(tmp_path: Path) -> None:
     member = Distribution(ROOT / "packages" / "hxp-config")
-    command = [sys.executable, "-m", "hatch", "build", str(tmp_path)]
-    built = subprocess.run(command, cwd=member.folder, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "hatch", "build", str(tmp_path / "built")]
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "VIRTUAL_ENV"))}
+    environment = {**outside, "HATCH_DATA_DIR": str(tmp_path / "data")}
+    built = subprocess.run(command, cwd=member.folder, env=environment, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     listed = [str(shutil.which("git")), "ls-files", "-co", "--exclude-standard"]
     tracked = set(subprocess.run(listed, cwd=member.folder, capture_output=True, text=True, check=True).stdout.split())
-    assert wrong_wheel(next(tmp_path.glob("*.whl")), member, tracked) == []
-    assert wrong_sdist(next(tmp_path.glob("*.tar.gz")), tracked) == []
+    assert wrong_wheel(next((tmp_path / "built").glob("*.whl")), member, tracked) == []
+    assert wrong_sdist(next((tmp_path / "built").glob("*.tar.gz")), tracked) == []
