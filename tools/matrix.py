@@ -27,6 +27,7 @@ from tools.rules.workspace import Distribution, distributions
 ROOT = Path(__file__).parents[1]
 OLDEST, OTHERS = "3.11", ("3.12", "3.13")
 UNWANTED = frozenset({"VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"})  # of this process
+ADDOPTS = ("-o", "addopts=--import-mode=importlib --strict-markers -ra -m 'not slow'")  # pytest-xdist is not there
 HEAVY = frozenset(
     {"hxp-services-base", "hxp-enterprise-llm"}
 )  # with the services: imported, not tested, off the oldest
@@ -208,7 +209,7 @@ class Matrix:
             group = [line for line in job.member.pyproject["dependency-groups"]["test"] if isinstance(line, str)]
             foreign = [line for line in group if _parsed(line)[0] not in self.members]
             _ran(*install, *self._wheels(job.member, group), *foreign, at=self.folder)
-            options = ("-q", "-x", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml", "--rootdir", ".")
+            options = ("-q", "-x", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml", "--rootdir", ".", *ADDOPTS)
             told = _ran(python, "-m", "pytest", "tests", *options, at=self._tests(job.member)).splitlines()[-1]
         shutil.rmtree(home)
         return told
