@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import shutil
+import signal
 import struct
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -163,18 +164,24 @@ async def test_what_does_not_fit_the_context_is_told_as_such(running: Running[Mo
 async def test_more_requests_than_slots_and_queue_are_told_to_come_back(random_gguf: Path) -> None:
     """O1, O2."""
     settings = ModelSettings(model=str(random_gguf), slots=1, queue=1, context=512)
-    async with hosted(ModelService(), settings) as running, AsyncExitStack() as stack:
-        first = await stack.enter_async_context(running.client.post(CHAT, json={**ENDLESS, "stream": True}))
-        await first.content.readany()
-        waiting = asyncio.create_task(ask(running, HELLO))
-        while not running.service.admission.statistics().waiting:
+    async with hosted(ModelService(), settings) as running:
+        engine = running.service.running_engine.stats().pid
+        assert engine is not None
+        os.kill(engine, signal.SIGSTOP)  # it holds what it is given, for as long as the test wants
+        admission = running.service.admission
+        first = asyncio.create_task(ask(running, HELLO))
+        while not admission.statistics().running:
+            await asyncio.sleep(0.005)
+        second = asyncio.create_task(ask(running, HELLO))
+        while not admission.statistics().waiting:
             await asyncio.sleep(0.005)
         async with running.client.post(CHAT, json=HELLO) as refused:
             error = (await refused.json())["error"]
             assert (refused.status, error["code"], error["type"]) == (429, "model_overloaded", "rate_limit_error")
             assert int(refused.headers["Retry-After"]) >= 1
-        first.close()
-        assert (await waiting)["choices"]
+        os.kill(engine, signal.SIGCONT)
+        assert (await first)["choices"]
+        assert (await second)["choices"]
 
 
 async def test_metrics_count_tokens(running: Running[ModelService]) -> None:
