@@ -69,7 +69,7 @@ async def test_it_answers_chats_and_embeds_from_one_process(options: LlamaCppOpt
     assert await engine.checks()[0].run() == "the engine is down: it has not been started"
     async with engine.open(context):
         assert await engine.checks()[0].run() is None
-        chat = await answer(engine, {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4})
+        chat = await answer(engine, {**ENDLESS, "max_tokens": 4})  # an untrained model may end at any token
         assert chat["usage"]["completion_tokens"] == 4
         assert chat["model"] == "random"
         embedding = await answer(engine, {"input": "hello"}, "/v1/embeddings")
