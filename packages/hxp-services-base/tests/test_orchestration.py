@@ -25,7 +25,6 @@ from hxp_services_base.orchestration import (
     StackState,
     Subprocesses,
     Supervisor,
-    Until,
     service_type,
 )
 from hxp_testing.net import free_ports
@@ -43,9 +42,8 @@ QUICK = Restart(max_restarts=2, backoff=0.01)
 
 def probe(name: str, *needs: str, port: int, restart: Restart = QUICK, **settings: Any) -> Node:
     kind: Any = service_type("probe")
-    known = dict.fromkeys(needs, Until.READY)
     validated = kind.settings_type(**settings)
-    return Node(name, use="probe", make=kind, settings=validated, port=port, needs=known, restart=restart)
+    return Node(name, use="probe", make=kind, settings=validated, port=port, needs=needs, restart=restart)
 
 
 @pytest.fixture(params=[InProcess, Subprocesses])

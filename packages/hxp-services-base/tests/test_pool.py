@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hxp_services_base import (
     BaseIntegrationService,
+    BaseService,
     Context,
+    Identity,
     NotSentError,
     Settings,
     StartError,
@@ -157,6 +159,44 @@ async def test_a_cancelled_wait_for_the_first_byte_blames_nobody(context: Contex
             with pytest.raises(asyncio.CancelledError):
                 await waiting
         assert pool.breaker.statistics().failures == 0
+
+
+async def test_no_more_connections_are_made_than_allowed(context: Context) -> None:
+    async with ScriptedUpstream([BlackHole()]) as server:
+        options = replace(QUICK, url=server.url, max_connections=2, connect_timeout=0.1, first_byte_timeout=5.0)
+        pool = UpstreamPool(options)
+        async with pool.open(context):
+
+            async def ask_once() -> None:
+                async with pool.request("GET", "/x"):
+                    pass
+
+            holding = [asyncio.create_task(ask_once()) for _ in range(2)]
+            while len(server.requests) < 2:
+                await asyncio.sleep(0)
+            with pytest.raises(NotSentError):
+                await ask_once()
+            assert server.connections == 2
+            for task in holding:
+                task.cancel()
+            await asyncio.gather(*holding, return_exceptions=True)
+
+
+class Quiet(BaseService[Settings]):
+    lame_duck = 0.0
+
+
+async def test_an_upstream_that_comes_back_is_reached_again(context: Context) -> None:
+    identity = Identity("up", port=free_port())
+    pool = UpstreamPool(replace(QUICK, url=f"http://127.0.0.1:{identity.port}"))
+    async with pool.open(context):
+        for _ in range(2):
+            async with hosted(Quiet(), identity=identity), pool.request("GET", "/readyz") as response:
+                assert response.status == 200
+                await response.read()
+            with pytest.raises(UpstreamError):
+                async with pool.request("GET", "/readyz") as response:
+                    await response.read()
 
 
 class Front(BaseIntegrationService[Settings]):

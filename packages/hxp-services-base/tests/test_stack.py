@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hxp_services_base import BaseService, Settings
-from hxp_services_base.orchestration import Node, Restart, Stack, StackError, Until
+from hxp_services_base.orchestration import Node, Restart, Stack, StackError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ def node(name: str, *needs: str, port: int = 0, stop_timeout: float = 40.0) -> N
         make=BaseService,
         settings=Settings(),
         port=port,
-        needs=dict.fromkeys(needs, Until.READY),
+        needs=needs,
         stop_timeout=stop_timeout,
     )
 

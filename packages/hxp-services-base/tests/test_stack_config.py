@@ -92,6 +92,12 @@ def test_a_configuration_without_services_says_what_to_do(tmp_path: Path) -> Non
         read_stack(write(tmp_path, "config_version: 1"), environ={})
 
 
+def test_a_grace_shorter_than_a_services_own_drain_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_type("probe"), "drain_timeout", 60.0)
+    with pytest.raises(StackError, match="'json' would be killed after 40 s, while its drain and stop may take 70 s"):
+        read_stack(write(tmp_path, GOOD), environ={})
+
+
 def test_without_a_file_the_default_stack_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read as data: its services are other distributions, which this package does not need."""
     text = resources.files("hxp_services_base.orchestration").joinpath("default.yaml").read_text()

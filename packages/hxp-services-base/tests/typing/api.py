@@ -27,7 +27,7 @@ from hxp_services_base import (
 from hxp_services_base.chassis import ServiceError, ServiceHost
 from hxp_services_base.commands import Argument, CommandError, CommandGroup, Option, stack_here
 from hxp_services_base.engines import Engine, LlamaCppEngine, LlamaCppOptions
-from hxp_services_base.orchestration import InProcess, Node, Stack, Supervisor, Until, read_stack
+from hxp_services_base.orchestration import InProcess, Node, Stack, Supervisor, read_stack
 from hxp_services_base.testing import Running, hosted
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ async def use(snapshot: KeySnapshot) -> None:
     pepper = Pepper.load_or_create(Path(".hxp") / "pepper")
     record: KeyRecord | None = KeyVerifier(pepper, snapshot).verify(new_key(pepper).plaintext.encode())
     assert record is not None
-    node = Node("a", use="a", make=Greeter, settings=Greeting(), needs={"b": Until.READY})
+    node = Node("a", use="a", make=Greeter, settings=Greeting(), needs=("b",))
     supervisor = Supervisor(Stack("s", (node,)), InProcess())
     await supervisor.up()
     await supervisor.down()

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ._in_process import InProcess
     from ._registry import service_type
     from ._runner import Handle, Launch, LaunchError, Runner, Status
-    from ._stack import Node, Restart, Stack, StackError, Until
+    from ._stack import Node, Restart, Stack, StackError
     from ._state_file import STATE_DIR, ProcessMark, StackState
     from ._subprocesses import Subprocesses
     from ._supervisor import NodeStatus, Supervisor
@@ -21,7 +21,7 @@ else:
             "_in_process": ("InProcess",),
             "_registry": ("service_type",),
             "_runner": ("Handle", "Launch", "LaunchError", "Runner", "Status"),
-            "_stack": ("Node", "Restart", "Stack", "StackError", "Until"),
+            "_stack": ("Node", "Restart", "Stack", "StackError"),
             "_state_file": ("ProcessMark", "STATE_DIR", "StackState"),
             "_subprocesses": ("Subprocesses",),
             "_supervisor": ("NodeStatus", "Supervisor"),
@@ -45,7 +45,6 @@ __all__ = [
     "Status",
     "Subprocesses",
     "Supervisor",
-    "Until",
     "read_stack",
     "service_type",
 ]

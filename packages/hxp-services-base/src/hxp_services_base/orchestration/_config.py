@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from hxp_schemas import ServiceConfigSchema, StackConfig
 from pydantic import Field, create_model
 
 from ._registry import service_type
-from ._stack import Node, Stack, StackError, Until
+from ._stack import Node, Stack, StackError
 from ._state_file import STATE_DIR
 
 if TYPE_CHECKING:
@@ -89,11 +88,11 @@ def _stack(config: StackConfig) -> Stack:
             Node(
                 name=name,
                 use=service.use,
-                make=partial(_make, service.use),
+                make=service_type(service.use),  # the class itself: the stack reads its time limits
                 settings=service.config,
                 host=service.host,
                 port=service.port,
-                needs=dict.fromkeys(service.needs, Until.READY),
+                needs=tuple(service.needs),
             )
         )
     return Stack(
@@ -103,7 +102,3 @@ def _stack(config: StackConfig) -> Stack:
         profile=config.profile,
         logging=config.logging,
     )
-
-
-def _make(use: str) -> Any:
-    return service_type(use)()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,20 +12,13 @@ from hxp_schemas import LoggingConfig
 from ..chassis import PROBE_PORT_OFFSET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from .._service import BaseService, Settings
 
 
 class StackError(ValueError):
     """A stack that cannot work; the message says why and what to change."""
-
-
-class Until(StrEnum):
-    """What a service waits for in another one."""
-
-    STARTED = "started"
-    READY = "ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +55,11 @@ class Node:
     Attributes:
         name: Unique in the stack.
         use: The entry point of the group `hxp.services` that makes it, for runners in other processes.
-        make: Makes the service, for the runner in this process.
+        make: Makes the service, for the runner in this process; its class, whose time limits are then checked.
         settings: Its validated settings.
         host: The address it binds.
         port: The port it binds; 0 takes a free one (in-process only).
-        needs: The services it waits for, and until when.
+        needs: The services that must be ready before it starts.
         restart: Its restart budget.
         start_timeout: Seconds to become ready in.
         stop_timeout: Seconds from the request to stop until it is killed.
@@ -79,7 +71,7 @@ class Node:
     settings: Settings
     host: str = "127.0.0.1"
     port: int = 0
-    needs: Mapping[str, Until] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
     restart: Restart = Restart()
     start_timeout: float = 180.0
     stop_timeout: float = 40.0
