@@ -1,4 +1,4 @@
-"""A loopback LLM server with faults, real PostgreSQL, and manual clocks for testing services.
+"""A loopback LLM server with faults, real PostgreSQL, manual clocks and honest benchmarks for testing services.
 
 Each topic is a module of its own, so that a test loads only what it uses. The fixtures of `hxp_testing.plugin` come
 by themselves.
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy_modules
 
 if TYPE_CHECKING:
-    from . import asgi, clock, leaks, llm, net, plugin, upstream
+    from . import asgi, benchmark, clock, leaks, llm, net, plugin, upstream
 else:
-    __getattr__, __dir__ = lazy_modules(__name__, ["asgi", "clock", "leaks", "llm", "net", "plugin", "upstream"])
+    __getattr__, __dir__ = lazy_modules(
+        __name__, ["asgi", "benchmark", "clock", "leaks", "llm", "net", "plugin", "upstream"]
+    )
 
-__all__ = ["asgi", "clock", "leaks", "llm", "net", "plugin", "upstream"]
+__all__ = ["asgi", "benchmark", "clock", "leaks", "llm", "net", "plugin", "upstream"]
