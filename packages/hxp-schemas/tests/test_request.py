@@ -48,7 +48,7 @@ def test_a_chat_request_is_read_and_unknown_fields_are_kept() -> None:
         {"role": "developer", "content": [{"type": "text", "text": "t"}]},
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]},
         {"role": "assistant"},
-        {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
         {"role": "tool", "content": "42", "tool_call_id": "1"},
         {"role": "function", "content": None, "name": "f"},
     ],
@@ -144,7 +144,7 @@ def test_deep_json_is_refused_fast(opening: bytes, head: bytes) -> None:
         ({"seed": 1.5}, "seed", "valid integer"),
         ({"stream": "yes"}, "stream", "valid boolean"),
         ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage", "valid boolean"),
-        ({"tools": [{"type": "function"}] * 129}, "tools", "at most 128"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}] * 129}, "tools", "at most 128"),
         ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools.0.function.name", "pattern"),
         ({"model": ""}, "model", "at least 1"),
         ({"model": "a\r\nX-Evil: 1"}, "model", "pattern"),
@@ -155,8 +155,8 @@ def test_deep_json_is_refused_fast(opening: bytes, head: bytes) -> None:
         ({"messages": [USER, 3]}, "messages.1", "object"),
         ({"messages": [{"role": "user", "content": 3}]}, "messages.0.content", "valid string"),
         ({"messages": [{"role": "user", "content": []}]}, "messages.0.content", "at least 1"),
-        ({"messages": [{"role": "user", "content": [{"type": 3}]}]}, "messages.0.content.0.type", "valid string"),
-        ({"messages": [{"role": "wizard", "content": "x"}]}, "messages.0.role", "one of 'system'"),
+        ({"messages": [{"role": "user", "content": [{"type": 3}]}]}, "messages.0.content.0.type", "one of 'text'"),
+        ({"messages": [{"role": "wizard", "content": "x"}]}, "messages.0.role", "one of 'developer'"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_rule(change: dict[str, Any], param: str, rule: str) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from ._response import read_error
-from .openai._response import CompletionUsage
+from .openai._usage import CompletionUsage
 
 __all__ = ["ChatStream", "Verdict"]
 
@@ -63,9 +63,10 @@ class ChatStream:
         if self._usage is None:
             return None
         try:
-            return CompletionUsage.model_validate(self._usage)
+            usage = CompletionUsage.model_validate(self._usage)
         except ValidationError:
             return None
+        return usage if min(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) >= 0 else None
 
     def feed(self, data: str | bytes) -> None:
         """Take the data of the next event; once the stream is illegal or an error, nothing more is read."""

@@ -1,66 +1,119 @@
 """The messages of a chat request, told apart by their role."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ._bounds import FilledText, RequestModel, ShortText
+from hxp_schemas._wire import WireModel
+
+from ._bounds import FilledText, FunctionName, Identifier, ShortText, Text
+from ._part import AssistantParts, TextParts, UserParts
 
 
-class ChatCompletionContentPartParam(RequestModel):
-    """One part of a message: text, or a kind that passes through as it is."""
+class FunctionCall(WireModel):
+    """A call of a function: its name and its arguments, JSON as the model wrote it."""
 
-    type: str = Field(min_length=1, max_length=64)
-    text: str | None = None
-
-
-_Parts = Annotated[list[ChatCompletionContentPartParam], Field(min_length=1, max_length=4096, fail_fast=True)]
-_Content = str | _Parts
+    name: FunctionName
+    arguments: Text
 
 
-class ChatCompletionSystemMessageParam(RequestModel):
-    """What the operator tells the model."""
+class CustomCall(WireModel):
+    """A call of a custom tool: its name and its input, text as the model wrote it."""
 
-    role: Literal["system", "developer"]
-    content: _Content
+    name: FunctionName
+    input: Text
+
+
+class ChatCompletionMessageFunctionToolCallParam(WireModel):
+    """A function that the model called earlier."""
+
+    id: Identifier
+    type: Literal["function"]
+    function: FunctionCall
+
+
+class ChatCompletionMessageCustomToolCallParam(WireModel):
+    """A custom tool that the model called earlier."""
+
+    id: Identifier
+    type: Literal["custom"]
+    custom: CustomCall
+
+
+ChatCompletionMessageToolCallParam = Annotated[
+    ChatCompletionMessageFunctionToolCallParam | ChatCompletionMessageCustomToolCallParam, Field(discriminator="type")
+]
+"""Any tool call in the history of a chat."""
+
+
+class AudioReference(WireModel):
+    """An answer in sound that the model gave earlier."""
+
+    id: Identifier
+
+
+class ChatCompletionDeveloperMessageParam(WireModel):
+    """What the developer tells the model."""
+
+    role: Literal["developer"]
+    content: Text | TextParts
     name: ShortText | None = None
 
 
-class ChatCompletionUserMessageParam(RequestModel):
+class ChatCompletionSystemMessageParam(WireModel):
+    """What the operator tells the model."""
+
+    role: Literal["system"]
+    content: Text | TextParts
+    name: ShortText | None = None
+
+
+class ChatCompletionUserMessageParam(WireModel):
     """What the user says."""
 
     role: Literal["user"]
-    content: _Content
+    content: Text | UserParts
     name: ShortText | None = None
 
 
-class ChatCompletionAssistantMessageParam(RequestModel):
-    """What the model said earlier; it may have called tools instead of saying anything."""
+class ChatCompletionAssistantMessageParam(WireModel):
+    """What the model said earlier; it may have called tools instead of saying anything.
+
+    Attributes:
+        reasoning: What it thought before, as newer servers (vLLM, OpenRouter) name it.
+        reasoning_content: The same under the older name (DeepSeek, llama.cpp).
+    """
 
     role: Literal["assistant"]
-    content: _Content | None = None
+    content: Text | AssistantParts | None = None
+    refusal: Text | None = None
     name: ShortText | None = None
-    tool_calls: Annotated[list[dict[str, Any]], Field(max_length=128, fail_fast=True)] | None = None
+    audio: AudioReference | None = None
+    tool_calls: Annotated[list[ChatCompletionMessageToolCallParam], Field(max_length=128, fail_fast=True)] | None = None
+    function_call: FunctionCall | None = None
+    reasoning: Text | None = None
+    reasoning_content: Text | None = None
 
 
-class ChatCompletionToolMessageParam(RequestModel):
+class ChatCompletionToolMessageParam(WireModel):
     """What a tool answered."""
 
     role: Literal["tool"]
-    content: _Content
+    content: Text | TextParts
     tool_call_id: FilledText
 
 
-class ChatCompletionFunctionMessageParam(RequestModel):
+class ChatCompletionFunctionMessageParam(WireModel):
     """What a function answered, in the older form."""
 
     role: Literal["function"]
-    content: _Content | None
+    content: Text | None
     name: ShortText
 
 
 ChatCompletionMessageParam = Annotated[
-    ChatCompletionSystemMessageParam
+    ChatCompletionDeveloperMessageParam
+    | ChatCompletionSystemMessageParam
     | ChatCompletionUserMessageParam
     | ChatCompletionAssistantMessageParam
     | ChatCompletionToolMessageParam
