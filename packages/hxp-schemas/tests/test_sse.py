@@ -62,6 +62,13 @@ def test_an_unfinished_event_is_dropped_and_told() -> None:
     assert decoder.close()
 
 
+@given(st.sets(st.integers(min_value=1, max_value=len(STREAM) - 1)))
+def test_no_split_changes_where_an_event_began(cuts: set[int]) -> None:
+    edges = [0, *sorted(cuts), len(STREAM)]
+    offsets = [event.offset for event in decode([STREAM[a:b] for a, b in pairwise(edges)])]
+    assert offsets == [0, STREAM.index(b"data\r"), STREAM.index(b"retry: soon")]
+
+
 def test_a_line_without_end_is_refused() -> None:
     decoder = SSEDecoder(max_line=100)
     with pytest.raises(SSEError, match="more than 100 bytes"):

@@ -2,7 +2,8 @@ import json
 from typing import Any
 
 import pytest
-from hxp_schemas.stream import ChatStream
+from hxp_schemas.sse import SSEDecoder
+from hxp_schemas.stream import ChatStream, StreamError, StreamRule
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +81,10 @@ def test_a_stream_that_stops_early_is_truncated(chunks: list[Any], reason: str) 
         ([STOP, WORD], "goes on after"),
         ([STOP, DONE, WORD], "after the end"),
         ([STOP, DONE, DONE], "after the end"),
+        ([STOP, {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}], "two finish_reasons"),
+        ([{"choices": [{"index": 0, "delta": {"tool_calls": [3]}}]}], "tool call is not an object"),
+        ([{"choices": [{"index": 0, "delta": {"tool_calls": [{"index": -1}]}}]}], "tool call is not an object"),
+        ([{"choices": [{"index": 0, "delta": {"tool_calls": [{"function": {"arguments": "x"}}]}}]}], "with its name"),
     ],
 )
 def test_what_no_stream_may_say_is_illegal(chunks: list[Any], reason: str) -> None:
@@ -87,6 +92,34 @@ def test_what_no_stream_may_say_is_illegal(chunks: list[Any], reason: str) -> No
     stream = read(*chunks)
     assert stream.verdict == "illegal"
     assert reason in stream.reason
+
+
+def test_usage_that_was_asked_for_must_come() -> None:
+    for chunks, verdict in (([STOP, DONE], "truncated"), ([STOP, USAGE, DONE], "complete")):
+        stream = ChatStream(expect_usage=True)
+        for chunk in chunks:
+            stream.feed(chunk if isinstance(chunk, str) else json.dumps(chunk))
+        assert stream.verdict == verdict
+    assert ChatStream(expect_usage=True).finding.rule == StreamRule.UNFINISHED
+
+
+def test_a_finding_says_where() -> None:
+    stream = ChatStream()
+    for event in SSEDecoder().feed(b': hello\n\ndata: {"choices": []}\n\n: x\ndata: {}\n\ndata: [DONE]\n\n'):
+        stream.read(event)
+    finding = stream.finding
+    assert (finding.rule, finding.event, finding.offset) == (StreamRule.MALFORMED, 1, 32)
+    assert str(finding) == "illegal: a chunk has no list of choices (event 1, byte 32)"
+    with pytest.raises(StreamError, match="event 1, byte 32") as caught:
+        stream.require_complete()
+    assert caught.value.finding is finding
+    assert str(read(STOP, DONE).finding) == "complete"
+
+
+def test_an_event_that_is_named_error_is_one() -> None:
+    stream = ChatStream()
+    stream.feed('{"message": "boom"}', event="error")
+    assert (stream.verdict, stream.reason) == ("error", "boom")
 
 
 def test_data_after_the_transport_ended_is_illegal() -> None:

@@ -3,7 +3,7 @@
 The grammar is that of https://html.spec.whatwg.org/multipage/server-sent-events.html.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["DONE", "SSEDecoder", "SSEError", "SSEEvent", "encode"]
 
@@ -17,12 +17,17 @@ class SSEError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SSEEvent:
-    """One event; `retry` is in milliseconds, as the specification has it."""
+    """One event; `retry` is in milliseconds, as the specification has it.
+
+    Attributes:
+        offset: Where the event began, in bytes from the start of the stream, if a decoder made it.
+    """
 
     data: str
     event: str | None = None
     id: str | None = None
     retry: int | None = None
+    offset: int | None = field(default=None, compare=False, repr=False)
 
 
 class SSEDecoder:
@@ -50,6 +55,8 @@ class SSEDecoder:
         self._after_cr = False
         self._at_start = True
         self._closed = False
+        self._position = 0  # bytes taken so far
+        self._start = 0  # of the first byte after the last event
 
     def feed(self, data: bytes) -> list[SSEEvent]:
         """Take the next bytes and return the events that they complete.
@@ -60,11 +67,15 @@ class SSEDecoder:
         if self._closed:
             raise SSEError("the decoder is closed")
         if self._after_cr and data:
-            data = data.removeprefix(b"\n")  # the second half of a CRLF that was split
+            if data.startswith(b"\n"):  # the second half of a CRLF that was split
+                data = data[1:]
+                self._start += self._start == self._position
+                self._position += 1
             self._after_cr = False
         events = []
         for piece in data.splitlines(keepends=True):
             line = self._complete(piece)
+            self._position += len(piece)
             if line is not None and (event := self._take(line)):
                 events.append(event)
         self._after_cr = data.endswith(b"\r")
@@ -119,11 +130,12 @@ class SSEDecoder:
         return None
 
     def _dispatch(self) -> SSEEvent | None:
-        data, event, retry = self._data, self._event, self._retry
+        data, event, retry, offset = self._data, self._event, self._retry, self._start
+        self._start = self._position
         self._data, self._data_size, self._event, self._retry = [], 0, None, None
         if not data:
             return None
-        return SSEEvent(b"\n".join(data).decode(errors="replace"), event, self._id, retry)
+        return SSEEvent(b"\n".join(data).decode(errors="replace"), event, self._id, retry, offset)
 
 
 def encode(data: bytes | str, event: str | None = None) -> bytes:
