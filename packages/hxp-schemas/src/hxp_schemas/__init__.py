@@ -5,50 +5,188 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from . import openai, sse, stream
+    from . import deployment, factories, filtering, inputs, openai, pagination, sse, stream
+    from ._api import APIRequest, APIResponse
+    from ._audit import AuditEvent, DecisionRecord
+    from ._auth import Permission, Principal, Scope, TokenClaims
     from ._base import BaseModel, ServiceResponse
-    from ._config import LoggingConfig, ServiceConfigSchema, StackConfig
+    from ._budget import Budget, Lease
+    from ._config import (
+        AIModelServiceConfig,
+        InfrastructureServiceConfig,
+        IntegrationServiceConfig,
+        LoggingConfig,
+        ServiceConfigSchema,
+        StackConfig,
+    )
+    from ._distribution import Distribution
     from ._error import ErrorInfo, ErrorInfoError, ErrorResponse, OpenAIError
     from ._health import HealthCheckResult, HealthReport, HealthStatus
     from ._identity import is_id, new_id
     from ._key import KeyRecord, KeySnapshot
+    from ._mask import FieldMask, FieldMaskError
+    from ._metric import MetricData, MetricKind, PerformanceMetrics
+    from ._migration import Draft, Migrated, MigrationError, Migrations, Rewrite, migrates, migrations_of
+    from ._secret import ApiKey, Secret
+    from ._secret_reference import SecretReference
     from ._usage import UsageBatch, UsageReceipt, UsageRecord
+    from ._version import APIVersion, APIVersions
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "": ("openai", "sse", "stream"),
-            "_base": ("BaseModel", "ServiceResponse"),
-            "_config": ("LoggingConfig", "ServiceConfigSchema", "StackConfig"),
-            "_error": ("ErrorInfo", "ErrorInfoError", "ErrorResponse", "OpenAIError"),
-            "_health": ("HealthCheckResult", "HealthReport", "HealthStatus"),
-            "_identity": ("is_id", "new_id"),
-            "_key": ("KeyRecord", "KeySnapshot"),
-            "_usage": ("UsageBatch", "UsageReceipt", "UsageRecord"),
+            "": (
+                "deployment",
+                "factories",
+                "filtering",
+                "inputs",
+                "openai",
+                "pagination",
+                "sse",
+                "stream",
+            ),
+            "_api": (
+                "APIRequest",
+                "APIResponse",
+            ),
+            "_audit": (
+                "AuditEvent",
+                "DecisionRecord",
+            ),
+            "_auth": (
+                "Permission",
+                "Principal",
+                "Scope",
+                "TokenClaims",
+            ),
+            "_base": (
+                "BaseModel",
+                "ServiceResponse",
+            ),
+            "_budget": (
+                "Budget",
+                "Lease",
+            ),
+            "_config": (
+                "AIModelServiceConfig",
+                "InfrastructureServiceConfig",
+                "IntegrationServiceConfig",
+                "LoggingConfig",
+                "ServiceConfigSchema",
+                "StackConfig",
+            ),
+            "_distribution": ("Distribution",),
+            "_error": (
+                "ErrorInfo",
+                "ErrorInfoError",
+                "ErrorResponse",
+                "OpenAIError",
+            ),
+            "_health": (
+                "HealthCheckResult",
+                "HealthReport",
+                "HealthStatus",
+            ),
+            "_identity": (
+                "is_id",
+                "new_id",
+            ),
+            "_key": (
+                "KeyRecord",
+                "KeySnapshot",
+            ),
+            "_mask": (
+                "FieldMask",
+                "FieldMaskError",
+            ),
+            "_metric": (
+                "MetricData",
+                "MetricKind",
+                "PerformanceMetrics",
+            ),
+            "_migration": (
+                "Draft",
+                "Migrated",
+                "MigrationError",
+                "Migrations",
+                "Rewrite",
+                "migrates",
+                "migrations_of",
+            ),
+            "_secret": (
+                "ApiKey",
+                "Secret",
+            ),
+            "_secret_reference": ("SecretReference",),
+            "_usage": (
+                "UsageBatch",
+                "UsageReceipt",
+                "UsageRecord",
+            ),
+            "_version": (
+                "APIVersion",
+                "APIVersions",
+            ),
         },
     )
 
 __all__ = [
+    "AIModelServiceConfig",
+    "APIRequest",
+    "APIResponse",
+    "APIVersion",
+    "APIVersions",
+    "ApiKey",
+    "AuditEvent",
     "BaseModel",
+    "Budget",
+    "DecisionRecord",
+    "Distribution",
+    "Draft",
     "ErrorInfo",
     "ErrorInfoError",
     "ErrorResponse",
+    "FieldMask",
+    "FieldMaskError",
     "HealthCheckResult",
     "HealthReport",
     "HealthStatus",
+    "InfrastructureServiceConfig",
+    "IntegrationServiceConfig",
     "KeyRecord",
     "KeySnapshot",
+    "Lease",
     "LoggingConfig",
+    "MetricData",
+    "MetricKind",
+    "Migrated",
+    "MigrationError",
+    "Migrations",
     "OpenAIError",
+    "PerformanceMetrics",
+    "Permission",
+    "Principal",
+    "Rewrite",
+    "Scope",
+    "Secret",
+    "SecretReference",
     "ServiceConfigSchema",
     "ServiceResponse",
     "StackConfig",
+    "TokenClaims",
     "UsageBatch",
     "UsageReceipt",
     "UsageRecord",
+    "deployment",
+    "factories",
+    "filtering",
+    "inputs",
     "is_id",
+    "migrates",
+    "migrations_of",
     "new_id",
     "openai",
+    "pagination",
     "sse",
     "stream",
 ]

@@ -1,9 +1,14 @@
-"""The shape of `hxp.yaml`."""
+"""The shape of `hxp.yaml`, and what each environment forbids in it."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 from pydantic import BeforeValidator, ConfigDict, Field
+
+from ._secret_reference import SecretReference
+from .deployment import Deployment, Environment
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 """A name that is safe in a path, a metric, a unit file and a host name."""
@@ -12,6 +17,9 @@ Level = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
     BeforeValidator(lambda level: level.upper() if isinstance(level, str) else level),
 ]
+ServiceKind = Literal["ai-model", "infrastructure", "integration", "service"]
+_SECRET_WORDS = ("api_key", "password", "pepper", "secret", "token")
+_DEFAULT_SECRETS = frozenset({"", "admin", "changeme", "change-me", "default", "password", "secret", "test", "dev"})
 
 
 class LoggingConfig(pydantic.BaseModel):
@@ -32,16 +40,100 @@ class ServiceConfigSchema(pydantic.BaseModel):
         needs: Services that must be ready first.
         config: What the service itself is told; it validates that.
         replicas: One, until a runner can start several.
+        debug: Whether the service may answer with internals; refused in staging and production.
+        require_keys: Whether callers must show a key; a bind beyond loopback without it is refused.
     """
 
     model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
+    kind: ClassVar[ServiceKind] = "service"
 
-    use: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,127}$")
+    use: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,127}$", examples=["hxp-model"])
     host: str = Field(default="127.0.0.1", pattern=r"^[A-Za-z0-9.:_%-]{1,253}$")
     port: int = Field(ge=1, le=64535)
     needs: list[Name] = Field(default=[], max_length=64)
     config: dict[str, Any] = {}
     replicas: Literal[1] = 1
+    debug: bool = False
+    require_keys: bool = True
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the service can be reached from other machines."""
+        return not _is_loopback(self.host)
+
+    def violations(self, environment: Environment) -> Iterator[tuple[str, str]]:
+        """Find what an environment forbids.
+
+        Yields:
+            The path of a field, such as `config.api_key`, and a sentence that says why and what to do.
+        """
+        if self.debug and environment.forbids_debug:
+            yield "debug", f"{environment} forbids debug: true; remove it"
+        if self.is_public and not self.require_keys and environment.forbids_open_binds:
+            yield "require_keys", f"host {self.host} is reachable from outside; require keys, or bind 127.0.0.1"
+        if environment.forbids_default_secrets:
+            yield from _open_secrets(self.config, "config", environment)
+
+
+class AIModelServiceConfig(ServiceConfigSchema):
+    """A service that puts one model behind an engine.
+
+    Attributes:
+        model: A bundled model, a file, or a name that the engine resolves: `bundled:hxp-tiny`.
+        engine: What generates.
+        slots: Requests worked on at once.
+        context: Tokens of prompt and answer in one request.
+
+    Example:
+        >>> AIModelServiceConfig(use="hxp-model", port=11400, model="bundled:hxp-tiny").slots
+        4
+    """
+
+    kind: ClassVar[ServiceKind] = "ai-model"
+
+    model: str = Field(min_length=1, max_length=1024)
+    engine: str = Field(default="llamacpp", pattern=r"^[a-z][a-z0-9_-]{0,31}$")
+    slots: int = Field(default=4, ge=1, le=4096)
+    context: int = Field(default=1024, ge=64, le=16_777_216)
+    deployment: Deployment = Field(default_factory=Deployment)
+
+
+class InfrastructureServiceConfig(ServiceConfigSchema):
+    """A service that others lean on, with a store of its own.
+
+    Attributes:
+        store: Where it keeps its data; a reference where the address holds a password.
+        backup_interval: Seconds between two backups; None for none.
+
+    Example:
+        >>> InfrastructureServiceConfig(use="hxp-ledger", port=11500, store="env:LEDGER_URL").store.scheme
+        'env'
+    """
+
+    kind: ClassVar[ServiceKind] = "infrastructure"
+
+    store: SecretReference | None = None
+    backup_interval: float | None = Field(default=None, ge=1, le=366 * 86_400)
+    deployment: Deployment = Field(default_factory=Deployment)
+
+
+class IntegrationServiceConfig(ServiceConfigSchema):
+    """A service that speaks to others, ours or not.
+
+    Attributes:
+        upstreams: Names of services of the stack, or base URLs.
+        credentials: What each upstream wants to see, by its name.
+
+    Example:
+        >>> IntegrationServiceConfig(use="hxp-gateway", port=8000, upstreams=["tiny"]).kind
+        'integration'
+    """
+
+    kind: ClassVar[ServiceKind] = "integration"
+
+    upstreams: list[Annotated[str, Field(min_length=1, max_length=2048)]] = Field(min_length=1, max_length=1024)
+    credentials: dict[Name, SecretReference] = Field(default={}, max_length=1024)
+    deployment: Deployment = Field(default_factory=Deployment)
 
 
 class StackConfig(pydantic.BaseModel):
@@ -59,3 +151,55 @@ class StackConfig(pydantic.BaseModel):
     name: Name = "hxp"
     logging: LoggingConfig = Field(default_factory=LoggingConfig)
     services: dict[Name, ServiceConfigSchema] = Field(default={}, max_length=64)
+
+    @property
+    def environment(self) -> Environment:
+        """What the profile stands for."""
+        return Environment.of(self.profile)
+
+    def violations(self) -> list[tuple[str, str]]:
+        """Find what the stack's environment forbids.
+
+        Returns:
+            The path of each offending field and a sentence that says why and what to do; empty if all is well.
+
+        Example:
+            >>> debugging = {"use": "hxp-model", "port": 11400, "debug": True}
+            >>> StackConfig(profile="production", services={"tiny": debugging}).violations()
+            [('services.tiny.debug', 'production forbids debug: true; remove it')]
+        """
+        found = []
+        if self.logging.level == "DEBUG" and self.environment.forbids_debug:
+            found.append(
+                ("logging.level", f"{self.environment} forbids DEBUG for everything; set it per logger, for a time")
+            )
+        for name, service in self.services.items():
+            found += [(f"services.{name}.{path}", why) for path, why in service.violations(self.environment)]
+        return found
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _open_secrets(config: object, path: str, environment: Environment) -> Iterator[tuple[str, str]]:
+    if isinstance(config, dict):
+        for key, value in config.items():
+            if isinstance(value, str) and _names_a_secret(key) and not SecretReference.is_reference(value):
+                kind = "the default secret" if value.lower() in _DEFAULT_SECRETS else "a secret written out"
+                yield f"{path}.{key}", f"{environment} forbids {kind}; write a reference such as env:NAME or file:/path"
+            else:
+                yield from _open_secrets(value, f"{path}.{key}", environment)
+    elif isinstance(config, list):
+        for index, value in enumerate(config):
+            yield from _open_secrets(value, f"{path}.{index}", environment)
+
+
+def _names_a_secret(key: object) -> bool:
+    """`api_key` and `db_password`, but not `max_tokens` or `token_limit`."""
+    return isinstance(key, str) and key.lower().endswith(_SECRET_WORDS)

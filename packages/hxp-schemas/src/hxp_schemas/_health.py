@@ -1,6 +1,8 @@
 """How a service says how it is."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Self
 
 import pydantic
 from pydantic import ConfigDict, Field
@@ -35,7 +37,15 @@ class HealthCheckResult(pydantic.BaseModel):
 
 
 class HealthReport(pydantic.BaseModel):
-    """What a probe answers: the status, the phase of life the service is in, and why."""
+    """What a probe answers: the status, the phase of life the service is in, and why.
+
+    Example:
+        >>> disk = HealthCheckResult(name="disk", status="fail", detail="full", critical=False,
+        ...                          checked_at="2026-11-23T12:00:00Z", duration=0.01)
+        >>> report = HealthReport.of([disk], phase="ready")
+        >>> report.status.value, report.reason
+        ('warn', 'disk: full')
+    """
 
     model_config = ConfigDict(defer_build=True)
 
@@ -43,3 +53,17 @@ class HealthReport(pydantic.BaseModel):
     phase: str
     reason: str | None = None
     checks: list[HealthCheckResult] = []
+
+    @classmethod
+    def of(cls, checks: Sequence[HealthCheckResult], *, phase: str) -> Self:
+        """Put checks together: a critical one that fails is a failure, any other trouble a warning.
+
+        Args:
+            checks: In the order in which they should be read.
+            phase: The phase of life, such as `ready`.
+        """
+        troubles = [check for check in checks if check.status is not HealthStatus.PASS]
+        fatal = [check for check in troubles if check.critical and check.status is HealthStatus.FAIL]
+        status = HealthStatus.FAIL if fatal else HealthStatus.WARN if troubles else HealthStatus.PASS
+        reasons = [f"{check.name}: {check.detail or check.status.value}" for check in (fatal or troubles)]
+        return cls(status=status, phase=phase, reason="; ".join(reasons) or None, checks=list(checks))

@@ -17,9 +17,9 @@ class KeyRecord(pydantic.BaseModel):
 
     model_config = ConfigDict(defer_build=True, frozen=True)
 
-    id: str = Field(pattern=r"^key_[0-9A-HJKMNP-TV-Z]{26}$")
+    id: str = Field(pattern=r"^key_[0-9A-HJKMNP-TV-Z]{26}$", examples=["key_01JD3Q0V5T8Z4M6N7P9R2S1W3X"])
     name: str = Field(max_length=256)
-    digest: str = Field(pattern=r"^[0-9a-f]{64,128}$", repr=False)
+    digest: str = Field(pattern=r"^[0-9a-f]{64,128}$", repr=False, examples=["0f" * 32])
     created_at: UTCDateTime
     revoked_at: UTCDateTime | None = None
     development: bool = False

@@ -16,7 +16,7 @@ class UsageRecord(pydantic.BaseModel):
 
     model_config = ConfigDict(defer_build=True, frozen=True)
 
-    request_id: str = Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")
+    request_id: str = Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$", examples=["req_01JD3Q0V5T8Z4M6N7P9R2S1W3X"])
     key_id: str | None = Field(default=None, max_length=128)
     model: str = Field(max_length=256)
     endpoint: str = Field(max_length=128)
