@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hxp_schemas import ErrorInfo, ErrorInfoError, ErrorResponse
+from hxp_schemas import ERROR_CATALOGUE, ErrorCode, ErrorInfo, ErrorInfoError, ErrorResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,3 +163,144 @@ def test_the_upstreams_own_word_on_retrying_counts() -> None:
 @given(st.integers(), st.binary(), st.dictionaries(st.sampled_from(["retry-after", "date", "x-request-id"]), st.text()))
 def test_reading_a_failure_never_fails(status: int, body: bytes, headers: dict[str, str]) -> None:
     json.dumps(ErrorInfo.from_response(status, body, headers).to_openai()).encode()
+
+
+TEXT = st.text(min_size=1, max_size=60)
+DELAYS = st.none() | st.integers(0, 86_400_000).map(lambda milliseconds: milliseconds / 1000)
+CODES = st.sampled_from([code.value for code in ErrorCode]) | TEXT | st.just("other")
+INFOS = st.builds(
+    ErrorInfo,
+    code=CODES,
+    message=TEXT,
+    status=st.integers(400, 599),
+    type=TEXT,
+    param=st.none() | TEXT,
+    retryable=st.booleans(),
+    retry_after=DELAYS,
+    request_id=st.none() | st.from_regex(r"[A-Za-z0-9._:-]{1,20}", fullmatch=True),
+    metadata=st.dictionaries(TEXT | st.sampled_from(["hxp-code", "hxp-x-type", "hxp-"]), TEXT, max_size=4),
+)
+
+
+@given(INFOS)
+def test_aip_193_there_and_back_is_the_same(info: ErrorInfo) -> None:
+    document = json.loads(json.dumps(info.to_aip193()))
+    assert ErrorInfo.from_document(document) == info
+    assert ErrorInfo.from_response(info.status, json.dumps(document).encode(), {}) == info
+
+
+@given(INFOS)
+def test_a_problem_there_and_back_is_the_same(info: ErrorInfo) -> None:
+    document = json.loads(json.dumps(info.to_problem("/v1/x")))
+    assert ErrorInfo.from_document(document) == info
+    assert ErrorInfo.from_response(info.status, json.dumps(document).encode(), {}) == info
+
+
+@given(INFOS)
+def test_the_envelope_with_its_headers_there_and_back_is_the_same_but_for_the_metadata(info: ErrorInfo) -> None:
+    info = info.model_copy(update={"metadata": {}})
+    if info.code == str(info.status):
+        info = info.model_copy(update={"code": "x"})  # a code that is the status says nothing
+    body = json.dumps(info.to_openai()).encode()
+    assert ErrorInfo.from_response(info.status, body, info.to_headers()) == info
+
+
+def test_aip_193_puts_each_fact_where_it_belongs() -> None:
+    info = ErrorInfo.of(
+        ErrorCode.RATE_LIMIT_EXCEEDED,
+        "Slow down.",
+        retry_after=1.5,
+        request_id="req_1",
+        param="n",
+        metadata={"limit": "60"},
+    )
+    kind = "type.googleapis.com/google.rpc."
+    assert info.to_aip193() == {
+        "error": {
+            "code": 429,
+            "message": "Slow down.",
+            "status": "RESOURCE_EXHAUSTED",
+            "details": [
+                {
+                    "@type": f"{kind}ErrorInfo",
+                    "reason": "RATE_LIMIT_EXCEEDED",
+                    "domain": "hxp",
+                    "metadata": {"limit": "60"},
+                },
+                {"@type": f"{kind}RetryInfo", "retryDelay": "1.5s"},
+                {"@type": f"{kind}BadRequest", "fieldViolations": [{"field": "n", "description": "Slow down."}]},
+                {"@type": f"{kind}RequestInfo", "requestId": "req_1"},
+            ],
+        }
+    }
+    assert ErrorInfo(code="x", message="", status=418).to_aip193()["error"]["status"] == "FAILED_PRECONDITION"
+    assert ErrorInfo(code="x", message="", status=507).to_aip193()["error"]["status"] == "UNKNOWN"
+
+
+def test_a_google_error_of_few_words_is_understood() -> None:
+    info = read({"error": {"code": 404, "message": "No such model.", "status": "NOT_FOUND"}}, 404)
+    assert (info.code, info.message, info.status) == ("not_found", "No such model.", 404)
+    strange: list[object] = [
+        3,
+        {"@type": 3},
+        {"@type": "type.googleapis.com/google.rpc.Help", "links": []},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "soon"},
+        {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [3]},
+        {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": 3, "metadata": 3},
+    ]
+    info = read({"error": {"code": 503, "message": "m", "status": "UNAVAILABLE", "details": strange}}, 503)
+    assert (info.code, info.retry_after, info.param, info.metadata) == ("unavailable", None, None, {})
+
+
+@pytest.mark.parametrize(
+    ("document", "status"),
+    [
+        ({"object": "error", "message": "m", "type": "BadRequestError", "code": 400}, 400),
+        ({"error": {"message": "m", "type": "NotFoundError", "param": None, "code": 404}}, 404),
+        ({"type": "about:blank", "title": "Gone", "status": 410, "detail": "m"}, 410),
+        ({"error": {"code": 429, "message": "m", "status": "RESOURCE_EXHAUSTED", "details": []}}, 429),
+        ({"error": {"message": "m", "type": "t", "param": None, "code": "c"}}, 500),
+        ({"error": {"message": "m", "code": 200}}, 500),
+        ([], 500),
+    ],
+    ids=["vllm-flat", "vllm", "problem", "aip-193", "openai", "no-status", "garbage"],
+)
+def test_a_document_may_name_its_status(document: object, status: int) -> None:
+    assert ErrorInfo.from_document(document).status == status
+    assert ErrorInfo.from_document(document, status=418).status == 418
+
+
+def test_fastapi_names_the_field() -> None:
+    info = read({"detail": [{"loc": ["body", "messages", 0, "content"], "msg": "Field required", "type": "missing"}]})
+    assert (info.param, info.message) == ("messages.0.content", "Field required")
+    assert read({"detail": [{"loc": "body", "msg": "x"}]}).param is None
+
+
+def test_what_an_upstream_adds_is_bounded() -> None:
+    many = {f"name{number}": "x" * 100_000 for number in range(100)} | {"n" * 200: "x", "number": 3}
+    metadata = ErrorInfo.from_document({"detail": "m", "metadata": many, "request_id": "a b"}).metadata
+    assert len(metadata) == 32
+    assert max(map(len, metadata.values())) == 2_000
+
+
+@pytest.mark.parametrize(("value", "seconds"), [(1e9, 86_400.0), (-1, 0.0), (float("nan"), None), (True, None)])
+def test_a_documents_own_delay_is_clamped(value: object, seconds: float | None) -> None:
+    """U5."""
+    assert ErrorInfo.from_document({"detail": "m", "retry_after": value}).retry_after == seconds
+
+
+def test_the_headers_go_before_the_body() -> None:
+    info = read(
+        {"detail": "m", "retry_after": 5, "retryable": False}, 503, {"Retry-After": "3", "x-should-retry": "true"}
+    )
+    assert (info.retry_after, info.retryable) == (3.0, True)
+
+
+def test_the_catalogue_is_whole_and_consistent() -> None:
+    assert set(ERROR_CATALOGUE) == set(ErrorCode)
+    for code, entry in ERROR_CATALOGUE.items():
+        info = ErrorInfo.of(code, "m")
+        assert (info.code, info.status, info.retryable) == (code.value, entry.status, entry.retryable)
+        assert entry.meaning.endswith(".")
+    assert not ErrorInfo.of(ErrorCode.INSUFFICIENT_QUOTA, "m").retryable
+    assert ErrorInfo.of(ErrorCode.MODEL_OVERLOADED, "m", retry_after=1).retry_after == 1

@@ -1,9 +1,10 @@
 """One error, told in the dialect of whoever asks.
 
-`ErrorInfo` is what the program passes about. It leaves as an OpenAI envelope (`to_openai`) or as RFC 9457
-problem details (`to_problem`), and `from_response` reads back whatever an upstream said.
+`ErrorInfo` is what the program passes about. It leaves as an OpenAI envelope (`to_openai`), as RFC 9457 problem
+details (`to_problem`) or as AIP-193's status (`to_aip193`), and `from_response` reads back whatever an upstream said.
 """
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Literal
@@ -11,15 +12,9 @@ from typing import Any, Literal
 import pydantic
 from pydantic import ConfigDict, Field
 
+from ._error_code import ERROR_CATALOGUE, RETRYABLE_STATUS, ErrorCode, error_type
 from ._response import read_error
-
-RETRYABLE_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-
-
-def error_type(status: int) -> str:
-    """Name the OpenAI error type that goes with an HTTP status."""
-    return _TYPES.get(status) or ("server_error" if status >= 500 else "invalid_request_error")
+from ._said import SaidError, read_document
 
 
 class OpenAIError(pydantic.BaseModel):
@@ -70,6 +65,23 @@ class ErrorInfo(pydantic.BaseModel):
     request_id: str | None = None
     metadata: dict[str, str] = {}
 
+    @classmethod
+    def of(cls, code: ErrorCode, message: str, **details: Any) -> "ErrorInfo":
+        """Make an error of the catalogue, which knows its status, type and whether to try again.
+
+        Args:
+            code: A code of the catalogue.
+            message: What was wrong and what to do.
+            **details: Other fields of `ErrorInfo`.
+
+        Example:
+            >>> ErrorInfo.of(ErrorCode.MODEL_NOT_FOUND, "No model 'x'.", param="model").status
+            404
+        """
+        known = ERROR_CATALOGUE[code]
+        fixed = {"status": known.status, "type": known.type, "retryable": known.retryable}
+        return cls(code=code.value, message=message, **(fixed | details))
+
     def to_openai(self) -> dict[Literal["error"], dict[str, str | None]]:
         """Return OpenAI's envelope; the request id travels in a header, not in here."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
@@ -88,6 +100,7 @@ class ErrorInfo(pydantic.BaseModel):
             "instance": instance,
             "code": self.code,
             "param": self.param,
+            "error_type": None if self.type == error_type(self.status) else self.type,
             "request_id": self.request_id,
             "retryable": self.retryable,
             "retry_after": self.retry_after,
@@ -95,12 +108,36 @@ class ErrorInfo(pydantic.BaseModel):
         }
         return {name: value for name, value in problem.items() if value is not None}
 
+    def to_aip193(self) -> dict[str, Any]:
+        """Return `google.rpc.Status` in its JSON form (AIP-193), with details for what they exist for."""
+        from ._rpc_status import write_status  # noqa: PLC0415 - most errors leave in another dialect
+
+        own = {} if self.type == error_type(self.status) else {"type": self.type}
+        if self.retryable != (self.status in RETRYABLE_STATUS):
+            own["retryable"] = "true" if self.retryable else "false"
+        return write_status(self, own=own)
+
+    def to_headers(self) -> dict[str, str]:
+        """Return the response headers that say what OpenAI's envelope has no field for.
+
+        Example:
+            >>> ErrorInfo(code="x", message="y", status=503, retry_after=1.5).to_headers()
+            {'x-should-retry': 'true', 'retry-after': '2', 'retry-after-ms': '1500'}
+        """
+        headers = {"x-should-retry": "true" if self.retryable else "false"}
+        if self.retry_after is not None:
+            headers["retry-after"] = str(math.ceil(self.retry_after))
+            headers["retry-after-ms"] = f"{self.retry_after * 1000:.6f}".rstrip("0").removesuffix(".")
+        if self.request_id is not None:
+            headers["x-request-id"] = self.request_id
+        return headers
+
     @classmethod
     def from_response(cls, status: int, body: bytes, headers: Mapping[str, str]) -> "ErrorInfo":
         """Read an upstream's failure, whatever its dialect; never raises.
 
-        OpenAI's envelope, vLLM's (whose `code` is a number), llama.cpp's, FastAPI's `detail` and plain
-        `{"error": "text"}` are understood; anything else becomes a generic message that quotes nothing.
+        OpenAI's envelope, vLLM's (whose `code` is a number), llama.cpp's, RFC 9457, AIP-193, FastAPI's `detail` and
+        plain `{"error": "text"}` are understood; anything else becomes a generic message that quotes nothing.
 
         Args:
             status: The HTTP status; outside 400..599 it is told as 502.
@@ -108,17 +145,35 @@ class ErrorInfo(pydantic.BaseModel):
             headers: The response headers, in any case.
         """
         status = status if 400 <= status <= 599 else 502
-        said = read_error(status, body, headers)
-        retryable = status in RETRYABLE_STATUS if said.should_retry is None else said.should_retry
+        return cls._of_said(status, read_error(status, body, headers))
+
+    @classmethod
+    def from_document(cls, document: object, *, status: int | None = None) -> "ErrorInfo":
+        """Read an error document of any dialect that is already parsed, such as an event of a stream; never raises.
+
+        Args:
+            document: The whole document, not only what is under `error`.
+            status: The HTTP status, if there was one; else the document's own, else 500.
+
+        Example:
+            >>> ErrorInfo.from_document({"error": {"message": "No.", "type": "t", "param": None, "code": 404}}).status
+            404
+        """
+        said = read_document(document)
+        return cls._of_said(status or said.status or 500, said)
+
+    @classmethod
+    def _of_said(cls, status: int, said: SaidError) -> "ErrorInfo":
         return cls(
             code=said.code or f"http_{status}",
             message=said.message or f"The upstream answered {status} {_title(status)}.",
             status=status,
             type=said.type or error_type(status),
             param=said.param,
-            retryable=retryable,
+            retryable=status in RETRYABLE_STATUS if said.retryable is None else said.retryable,
             retry_after=said.retry_after,
             request_id=said.request_id,
+            metadata=said.metadata,
         )
 
 

@@ -30,7 +30,7 @@ UNSET: Final = Unset.UNSET
 """A field that did not come; `None` is one that came as `null`."""
 
 
-class Open:
+class _Open:
     """Marks a `Literal` whose unknown values survive; validated as text, documented as the enum that it is."""
 
     __slots__ = ()
@@ -48,7 +48,7 @@ class Open:
         return {"anyOf": [{"enum": known, "type": "string"}, {"type": "string"}]}
 
 
-OpenEnum = Annotated[L | str, Open()]
+OpenEnum = Annotated[L | str, _Open()]
 """`OpenEnum[Literal["stop", "length"]]`: known values for the reader of the code, any text on the wire.
 
 Example:
