@@ -48,7 +48,11 @@ def test_a_chat_request_is_read_and_unknown_fields_are_kept() -> None:
         {"role": "developer", "content": [{"type": "text", "text": "t"}]},
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]},
         {"role": "assistant"},
-        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+        },
         {"role": "tool", "content": "42", "tool_call_id": "1"},
         {"role": "function", "content": None, "name": "f"},
     ],

@@ -21,52 +21,29 @@ if TYPE_CHECKING:
     )
     from ._distribution import Distribution
     from ._error import ErrorInfo, ErrorInfoError, ErrorResponse, OpenAIError
+    from ._error_code import ERROR_CATALOGUE, ErrorCode, ErrorCodeInfo
     from ._health import HealthCheckResult, HealthReport, HealthStatus
     from ._identity import is_id, new_id
     from ._key import KeyRecord, KeySnapshot
     from ._mask import FieldMask, FieldMaskError
     from ._metric import MetricData, MetricKind, PerformanceMetrics
     from ._migration import Draft, Migrated, MigrationError, Migrations, Rewrite, migrates, migrations_of
+    from ._open import UNSET, OpenEnum, Unset, known_values
     from ._secret import ApiKey, Secret
     from ._secret_reference import SecretReference
     from ._usage import UsageBatch, UsageReceipt, UsageRecord
     from ._version import APIVersion, APIVersions
+    from ._wire import UnknownVariant, WireModel, Written
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "": (
-                "deployment",
-                "factories",
-                "filtering",
-                "inputs",
-                "openai",
-                "pagination",
-                "sse",
-                "stream",
-            ),
-            "_api": (
-                "APIRequest",
-                "APIResponse",
-            ),
-            "_audit": (
-                "AuditEvent",
-                "DecisionRecord",
-            ),
-            "_auth": (
-                "Permission",
-                "Principal",
-                "Scope",
-                "TokenClaims",
-            ),
-            "_base": (
-                "BaseModel",
-                "ServiceResponse",
-            ),
-            "_budget": (
-                "Budget",
-                "Lease",
-            ),
+            "": ("deployment", "factories", "filtering", "inputs", "openai", "pagination", "sse", "stream"),
+            "_api": ("APIRequest", "APIResponse"),
+            "_audit": ("AuditEvent", "DecisionRecord"),
+            "_auth": ("Permission", "Principal", "Scope", "TokenClaims"),
+            "_base": ("BaseModel", "ServiceResponse"),
+            "_budget": ("Budget", "Lease"),
             "_config": (
                 "AIModelServiceConfig",
                 "InfrastructureServiceConfig",
@@ -76,61 +53,26 @@ else:
                 "StackConfig",
             ),
             "_distribution": ("Distribution",),
-            "_error": (
-                "ErrorInfo",
-                "ErrorInfoError",
-                "ErrorResponse",
-                "OpenAIError",
-            ),
-            "_health": (
-                "HealthCheckResult",
-                "HealthReport",
-                "HealthStatus",
-            ),
-            "_identity": (
-                "is_id",
-                "new_id",
-            ),
-            "_key": (
-                "KeyRecord",
-                "KeySnapshot",
-            ),
-            "_mask": (
-                "FieldMask",
-                "FieldMaskError",
-            ),
-            "_metric": (
-                "MetricData",
-                "MetricKind",
-                "PerformanceMetrics",
-            ),
-            "_migration": (
-                "Draft",
-                "Migrated",
-                "MigrationError",
-                "Migrations",
-                "Rewrite",
-                "migrates",
-                "migrations_of",
-            ),
-            "_secret": (
-                "ApiKey",
-                "Secret",
-            ),
+            "_error": ("ErrorInfo", "ErrorInfoError", "ErrorResponse", "OpenAIError"),
+            "_error_code": ("ERROR_CATALOGUE", "ErrorCode", "ErrorCodeInfo"),
+            "_health": ("HealthCheckResult", "HealthReport", "HealthStatus"),
+            "_identity": ("is_id", "new_id"),
+            "_key": ("KeyRecord", "KeySnapshot"),
+            "_mask": ("FieldMask", "FieldMaskError"),
+            "_metric": ("MetricData", "MetricKind", "PerformanceMetrics"),
+            "_migration": ("Draft", "Migrated", "MigrationError", "Migrations", "Rewrite", "migrates", "migrations_of"),
+            "_open": ("OpenEnum", "UNSET", "Unset", "known_values"),
+            "_secret": ("ApiKey", "Secret"),
             "_secret_reference": ("SecretReference",),
-            "_usage": (
-                "UsageBatch",
-                "UsageReceipt",
-                "UsageRecord",
-            ),
-            "_version": (
-                "APIVersion",
-                "APIVersions",
-            ),
+            "_usage": ("UsageBatch", "UsageReceipt", "UsageRecord"),
+            "_version": ("APIVersion", "APIVersions"),
+            "_wire": ("UnknownVariant", "WireModel", "Written"),
         },
     )
 
 __all__ = [
+    "ERROR_CATALOGUE",
+    "UNSET",
     "AIModelServiceConfig",
     "APIRequest",
     "APIResponse",
@@ -143,6 +85,8 @@ __all__ = [
     "DecisionRecord",
     "Distribution",
     "Draft",
+    "ErrorCode",
+    "ErrorCodeInfo",
     "ErrorInfo",
     "ErrorInfoError",
     "ErrorResponse",
@@ -163,6 +107,7 @@ __all__ = [
     "MigrationError",
     "Migrations",
     "OpenAIError",
+    "OpenEnum",
     "PerformanceMetrics",
     "Permission",
     "Principal",
@@ -174,14 +119,19 @@ __all__ = [
     "ServiceResponse",
     "StackConfig",
     "TokenClaims",
+    "UnknownVariant",
+    "Unset",
     "UsageBatch",
     "UsageReceipt",
     "UsageRecord",
+    "WireModel",
+    "Written",
     "deployment",
     "factories",
     "filtering",
     "inputs",
     "is_id",
+    "known_values",
     "migrates",
     "migrations_of",
     "new_id",

@@ -39,9 +39,9 @@ def _parse(body: bytes) -> object:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait: `retry-after-ms`, or `Retry-After` as a number or a date (RFC 9110), clamped."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+    for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
-            seconds = float(headers[name]) * scale
+            seconds = float(headers[name]) / per_second
         except (KeyError, ValueError):
             continue
         if math.isfinite(seconds):
