@@ -27,7 +27,7 @@ class AuditEvent(pydantic.BaseModel):
         {}
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     id: str = Field(default_factory=lambda: new_id("audit"), pattern=r"^audit_[0-9A-HJKMNP-TV-Z]{26}$")
     at: UTCDateTime
@@ -55,7 +55,7 @@ class DecisionRecord(pydantic.BaseModel):
         {}
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     request_id: _RequestId
     at: UTCDateTime

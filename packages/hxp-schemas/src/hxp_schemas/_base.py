@@ -31,7 +31,7 @@ class BaseModel(pydantic.BaseModel):
         'done'
     """
 
-    model_config = ConfigDict(defer_build=True)
+    model_config = ConfigDict(defer_build=True, extra="allow")
 
     id: str = Field(default_factory=lambda: new_id("rec"), min_length=1, max_length=128)
     timestamp: UTCDateTime = Field(default_factory=lambda: datetime.now(UTC))

@@ -36,7 +36,7 @@ class Budget(pydantic.BaseModel):
         500
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     id: str = Field(default_factory=lambda: new_id("bud"), pattern=r"^bud_[0-9A-HJKMNP-TV-Z]{26}$")
     subject: str = Field(min_length=1, max_length=128)
@@ -70,7 +70,7 @@ class Lease(pydantic.BaseModel):
         70
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     id: str = Field(default_factory=lambda: new_id("lease"), pattern=r"^lease_[0-9A-HJKMNP-TV-Z]{26}$")
     budget_id: str = Field(pattern=r"^bud_[0-9A-HJKMNP-TV-Z]{26}$", examples=["bud_01JD3Q0V5T8Z4M6N7P9R2S1W3X"])

@@ -37,7 +37,7 @@ class Distribution(pydantic.BaseModel):
         0.9
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     accuracy: float = Field(default=0.01, ge=0.001, le=0.25)
     zeros: Count = 0

@@ -53,7 +53,7 @@ class ErrorInfo(pydantic.BaseModel):
         'invalid_request_error'
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     code: str = Field(min_length=1)
     message: str

@@ -26,7 +26,7 @@ class HealthCheckResult(pydantic.BaseModel):
         duration: Seconds that the check took.
     """
 
-    model_config = ConfigDict(defer_build=True)
+    model_config = ConfigDict(defer_build=True, extra="allow")
 
     name: str = Field(min_length=1, max_length=128)
     status: HealthStatus
@@ -47,7 +47,7 @@ class HealthReport(pydantic.BaseModel):
         ('warn', 'disk: full')
     """
 
-    model_config = ConfigDict(defer_build=True)
+    model_config = ConfigDict(defer_build=True, extra="allow")
 
     status: HealthStatus
     phase: str

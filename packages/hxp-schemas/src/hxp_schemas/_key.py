@@ -15,7 +15,7 @@ class KeyRecord(pydantic.BaseModel):
         development: Whether the key was made for development; such a key is refused on a public bind.
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     id: str = Field(pattern=r"^key_[0-9A-HJKMNP-TV-Z]{26}$", examples=["key_01JD3Q0V5T8Z4M6N7P9R2S1W3X"])
     name: str = Field(max_length=256)
@@ -28,7 +28,7 @@ class KeyRecord(pydantic.BaseModel):
 class KeySnapshot(pydantic.BaseModel):
     """All keys at one moment; `version` grows with every change."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     version: int = Field(ge=0)
     keys: list[KeyRecord] = []

@@ -34,7 +34,7 @@ class MetricData(pydantic.BaseModel):
         '1'
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     name: _MetricName
     value: float = Field(allow_inf_nan=False)
@@ -70,7 +70,7 @@ class PerformanceMetrics(pydantic.BaseModel):
         8.0
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     since: UTCDateTime
     until: UTCDateTime

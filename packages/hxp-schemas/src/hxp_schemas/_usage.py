@@ -14,7 +14,7 @@ _Tokens = Annotated[int, Field(ge=0, lt=1 << 53)]
 class UsageRecord(pydantic.BaseModel):
     """One settled request; `request_id` is its identity, so that sending it twice counts once."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     request_id: str = Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$", examples=["req_01JD3Q0V5T8Z4M6N7P9R2S1W3X"])
     key_id: str | None = Field(default=None, max_length=128)
@@ -34,7 +34,7 @@ class UsageRecord(pydantic.BaseModel):
 class UsageBatch(pydantic.BaseModel):
     """Between one and a thousand records."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     records: list[UsageRecord] = Field(min_length=1, max_length=1000)
 
@@ -42,7 +42,7 @@ class UsageBatch(pydantic.BaseModel):
 class UsageReceipt(pydantic.BaseModel):
     """What the ledger did with a batch."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     accepted: int = Field(ge=0)
     duplicates: int = Field(ge=0)

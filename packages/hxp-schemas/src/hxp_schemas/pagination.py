@@ -54,7 +54,7 @@ class Page(pydantic.BaseModel, Generic[T]):
         True
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     items: list[T]
     next_page_token: str = Field(default="", max_length=_LONGEST)
