@@ -77,7 +77,7 @@ async def test_the_last_error_is_the_cause_when_all_attempts_failed(sleep: Sleep
     with pytest.raises(RetriesExhaustedError, match="2 attempts failed") as caught:
         await Retry(2, sleep=sleep, random=lambda: 0.0).call(Target(*errors))
     assert caught.value.__cause__ is errors[1]
-    assert caught.value.timeline == ("attempt 1: ConnectionError", "waited 0.000 s", "attempt 2: BusyError")
+    assert caught.value.timeline == ("attempt 1: ConnectionError, waited 0.000 s", "attempt 2: BusyError")
     assert (caught.value.retry_after, caught.value.retryable) == (2.5, False)
 
 
@@ -131,7 +131,18 @@ async def test_a_cancellation_is_never_tried_again(sleep: SleepRecorder) -> None
 
 @pytest.mark.parametrize(
     ("asked", "waited"),
-    [(3, 3.0), (120.0, 120.0), (0.1, 0.5), (-5.0, 0.5), (float("nan"), 0.5), ("3", 0.5), (True, 0.5), (None, 0.5)],
+    [
+        (3, 3.0),
+        (120.0, 120.0),
+        (0.1, 0.5),
+        (-5.0, 0.5),
+        (float("nan"), 0.5),
+        ("3", 3.0),
+        ("soon", 0.5),
+        ("-1", 0.5),
+        (True, 0.5),
+        (None, 0.5),
+    ],
 )
 async def test_a_pause_that_the_target_asks_for_is_kept(asked: object, waited: float, sleep: SleepRecorder) -> None:
     """U5."""
@@ -171,15 +182,15 @@ async def test_no_attempt_is_made_that_would_come_too_late(clock: ManualClock) -
     with Deadline(1.2, clock=clock), pytest.raises(DeadlineExceededError) as caught:
         await Retry(9, sleep=sleep, clock=clock, random=lambda: 1.0).call(target)
     assert sleep.seconds == [0.5]
-    assert caught.value.timeline == ("attempt 1: ConnectionError", "waited 0.500 s", "attempt 2: ConnectionError")
+    assert caught.value.timeline == ("attempt 1: ConnectionError, waited 0.500 s", "attempt 2: ConnectionError")
     assert isinstance(caught.value.__cause__, ConnectionError)
 
 
 async def test_the_timelines_of_inner_errors_are_kept(sleep: SleepRecorder) -> None:
-    inner = CircuitOpenError("open", retry_after=1.0, timeline=("the circuit 'm' is open, not asked",))
+    inner = CircuitOpenError("open", retry_after=1.0, timeline=("refused, breaker 'm' open since 12:03:10",))
     with pytest.raises(RetriesExhaustedError) as caught:
         await Retry(1, sleep=sleep).call(Target(inner))
-    assert caught.value.timeline == ("the circuit 'm' is open, not asked", "attempt 1: CircuitOpenError")
+    assert caught.value.timeline == ("attempt 1: refused, breaker 'm' open since 12:03:10",)
 
 
 async def test_one_retry_serves_many_calls_at_once() -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from .errors import DeadlineExceededError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextvars import Token
     from types import TracebackType
     from typing import Self
+
+HEADER = "X-Request-Timeout-Ms"
 
 _current: ContextVar[Deadline | None] = ContextVar("hxp_deadline", default=None)
 
@@ -20,8 +22,9 @@ _current: ContextVar[Deadline | None] = ContextVar("hxp_deadline", default=None)
 class Deadline:
     """A moment after which nobody waits for the answer.
 
-    As a context manager it holds for everything awaited inside: `Retry` makes no attempt that would come too
-    late, `Timeout` and `Bulkhead` wait no longer. Inside another deadline the earlier one holds.
+    As a context manager it holds for everything awaited inside: no policy starts work once it has passed, `Retry`
+    makes no attempt that would come too late, `Timeout` and the queues wait no longer. Inside another deadline the
+    earlier one holds. Between processes it travels as the milliseconds left in a header, since clocks differ.
 
     Args:
         seconds: Seconds from now.
@@ -32,6 +35,8 @@ class Deadline:
         >>> with Deadline(30) as deadline:
         ...     0 < deadline.remaining() <= 30
         True
+        >>> Deadline.from_headers({"x-request-timeout-ms": "1500"}, clock=lambda: 0.0).remaining()
+        1.5
     """
 
     __slots__ = ("_clock", "_tokens", "at")
@@ -58,8 +63,38 @@ class Deadline:
 
     def check(self) -> None:
         """Raise `DeadlineExceededError` when the deadline has passed."""
-        if self.remaining() <= 0:
-            raise DeadlineExceededError("the deadline has passed")
+        if self.at <= self._clock():
+            raise DeadlineExceededError("the deadline has passed", timeline=("not started, the deadline had passed",))
+
+    def headers(self) -> dict[str, str]:
+        """Return the header that tells the next server how long this caller still waits."""
+        return {HEADER: str(max(0, round(self.remaining() * 1000)))}
+
+    @classmethod
+    def from_headers(
+        cls,
+        headers: Mapping[str, str],
+        *,
+        longest: float = 3600.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Deadline | None:
+        """Read the deadline that a caller sent.
+
+        Args:
+            headers: Of the request; names in any case.
+            longest: Seconds that are granted at most.
+            clock: Monotonic clock.
+
+        Returns:
+            The deadline; None if none was sent or what was sent is no number of milliseconds.
+        """
+        for name, value in headers.items():
+            if name.lower() == HEADER.lower():
+                text = value.strip()
+                if not (text.isascii() and text.isdigit() and len(text) <= 15):
+                    return None
+                return cls(min(int(text) / 1000, longest), clock=clock)
+        return None
 
     def __enter__(self) -> Self:
         outer = _current.get()
@@ -74,6 +109,9 @@ class Deadline:
         traceback: TracebackType | None,
     ) -> None:
         _current.reset(self._tokens.pop())
+
+
+deadline_here = _current.get  # for every call of every policy: a function around it would cost as much again
 
 
 def current_deadline() -> Deadline | None:

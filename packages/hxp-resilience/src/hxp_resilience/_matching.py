@@ -14,3 +14,18 @@ def matcher(errors: Matcher) -> Callable[[Exception], bool]:
         types = errors
         return lambda error: isinstance(error, types)
     return errors
+
+
+def is_retryable(error: Exception) -> bool:
+    """Tell whether an error says itself that it may pass, or is a broken or timed out connection."""
+    said = getattr(error, "retryable", None)
+    return said if isinstance(said, bool) else isinstance(error, ConnectionError | TimeoutError)
+
+
+def in_words(error: BaseException) -> str:
+    """Name an error without its message, which may hold content: its HTTP status, or its type."""
+    for name in ("status", "status_code", "code"):
+        status = getattr(error, name, None)
+        if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
+            return str(int(status))
+    return type(error).__name__

@@ -2,52 +2,108 @@
 
 from __future__ import annotations
 
-import math
+import sys
 import time
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from ._deadline import current_deadline
-from ._matching import matcher
-from .errors import DeadlineExceededError, ResilienceError, RetriesExhaustedError
+from ._matching import in_words, is_retryable, matcher
+from ._policy import BasePolicy
+from ._traits import current_traits
+from .errors import BudgetExceededError, DeadlineExceededError, ResilienceError, RetriesExhaustedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any, TypeAlias
 
     from tenacity import BaseRetrying, RetryCallState
+    from tenacity.retry import retry_base
 
+    from ._budget import RetryBudget
     from ._matching import Matcher
 
     Wait: TypeAlias = Callable[[RetryCallState], Any]
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-_FIRST_WINDOW = 0.5
-_LARGEST_WINDOW = 8.0
+    Stop: TypeAlias = Callable[[RetryCallState], bool]
+    Call: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
-def is_retryable(error: Exception) -> bool:
-    """Tell whether an error says itself that it may pass, or is a broken or timed out connection."""
-    said = getattr(error, "retryable", None)
-    return said if isinstance(said, bool) else isinstance(error, ConnectionError | TimeoutError)
+@dataclass(frozen=True, slots=True)
+class RetryOptions:
+    """When to try again, and how long to wait before.
+
+    Attributes:
+        attempts: Calls in all, the first included; None for as many as the time allows.
+        max_time: Seconds after which no further attempt begins, counted from the first.
+        wait: A wait strategy of tenacity, instead of the jitter.
+        stop: A stop strategy of tenacity, besides attempts and time.
+        retry_on: Exception types, a predicate, or a retry strategy of tenacity. By default errors whose `retryable` is
+            true, connection errors and timeouts.
+        retry_if: A predicate on results: which answers are not wanted.
+        jitter: `full` (a random part of a window that doubles) or `decorrelated` (from the first to three times the
+            previous wait).
+        first_wait: The first window, or the shortest wait, in seconds.
+        largest_wait: No wait of ours is longer, in seconds.
+        max_retry_after: Give up at once when the target asks for a longer pause than this, in seconds.
+        shadow: Only watch: count what would have been tried again, and try nothing again.
+    """
+
+    attempts: int | None = 3
+    max_time: float | None = None
+    wait: Wait | None = None
+    stop: Stop | None = None
+    retry_on: Matcher | retry_base | None = None
+    retry_if: Callable[[Any], bool] | None = None
+    jitter: Literal["full", "decorrelated"] = "full"
+    first_wait: float = 0.5
+    largest_wait: float = 8.0
+    max_retry_after: float = 120.0
+    shadow: bool = False
+
+    def __post_init__(self) -> None:
+        if self.attempts is not None and self.attempts < 1:
+            raise ValueError(f"attempts must be at least 1, not {self.attempts!r}")
+        if self.attempts is None and self.max_time is None and self.stop is None:
+            raise ValueError("without attempts there must be a max_time or a stop, or a call might never end")
+        if self.max_time is not None and not 0 < self.max_time < float("inf"):
+            raise ValueError(f"max_time must be positive and finite, not {self.max_time!r}")
+        if self.jitter not in {"full", "decorrelated"}:
+            raise ValueError(f"jitter must be 'full' or 'decorrelated', not {self.jitter!r}")
+        if not 0 <= self.first_wait <= self.largest_wait < float("inf"):
+            raise ValueError("first_wait must not be negative, and not above largest_wait, which must be finite")
+        if not self.max_retry_after >= 0:
+            raise ValueError(f"max_retry_after must not be negative, not {self.max_retry_after!r}")
 
 
-class Retry:
+@dataclass(frozen=True, slots=True)
+class RetryStatistics:
+    """A retry since its start.
+
+    Attributes:
+        retried: Attempts after the first.
+        exhausted: Calls of which the last attempt failed too.
+        shadowed: Attempts that would have been made, in shadow mode.
+    """
+
+    retried: int
+    exhausted: int
+    shadowed: int
+
+
+class Retry(BasePolicy[RetryOptions]):
     """Calls again after a failure that may pass.
 
-    The wait is a random part of a window that doubles from 0.5 s to 8 s ("full jitter"), or what the given
-    tenacity wait says; when an error's `retry_after` is longer, that holds. The current `Deadline` is never
-    overslept.
+    The wait is a random part of a window that doubles from 0.5 s to 8 s ("full jitter"), or what the options say;
+    when a target asks for longer (`retry_after` of the error, or a `Retry-After` header, in seconds or as a date), that
+    holds. The current `Deadline` is never overslept. One object serves any number of calls at once.
 
     Args:
-        attempts: Calls in all, the first included.
-        wait: A wait strategy of tenacity, such as `tenacity.wait_exponential(max=10)`.
-        retry_on: Exception types or a predicate. By default errors whose `retryable` is true, connection
-            errors and timeouts.
-        max_retry_after: Give up at once when the target asks for a longer pause than this, in seconds.
+        attempts: Calls in all, the first included; or all the options.
+        wait: As in the options.
+        retry_on: As in the options.
+        budget: What bounds retries to a share of the traffic; shared with other policies of the same target.
         clock: Monotonic clock.
-        sleep: What waits; `asyncio.sleep` by default.
+        sleep: What waits in a task; `asyncio.sleep` by default.
         random: Returns numbers from 0 to 1; `random.random` by default.
 
     Example:
@@ -62,127 +118,256 @@ class Retry:
         'pong'
     """
 
+    __slots__ = (
+        "_budget",
+        "_clock",
+        "_eager",
+        "_exhausted",
+        "_matches",
+        "_random",
+        "_retried",
+        "_shadowed",
+        "_sleep",
+        "_strategy",
+        "_unwanted",
+    )
+
+    fragment: ClassVar[str] = """
+{t} = {p}._begin() if {p}._eager else None
+while True:
+    try:
+        {inner}
+    except Exception as error:
+        {t} = {p}._again({t}, error, None, (function, args, kwargs))
+        if {t} is None:
+            raise
+    else:
+        if {p}._unwanted is None or not {p}._unwanted(result):
+            break
+        {t} = {p}._again({t}, None, result, (function, args, kwargs))
+        if {t} is None:
+            break
+    await {p}._rest_async({t})
+"""
+
     def __init__(
         self,
-        attempts: int = 3,
+        attempts: int | RetryOptions = 3,
         *,
         wait: Wait | None = None,
-        retry_on: Matcher | None = None,
-        max_retry_after: float = 120.0,
+        retry_on: Matcher | retry_base | None = None,
+        budget: RetryBudget | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] | None = None,
         random: Callable[[], float] | None = None,
     ) -> None:
-        if attempts < 1:
-            raise ValueError(f"attempts must be at least 1, not {attempts!r}")
-        self._attempts = attempts
-        self._wait = wait
-        self._matches = is_retryable if retry_on is None else matcher(retry_on)
-        self._max_retry_after = max_retry_after
+        if isinstance(attempts, int):
+            attempts = RetryOptions(attempts, wait=wait, retry_on=retry_on)
+        elif wait is not None or retry_on is not None:
+            raise ValueError("say wait and retry_on in the options, when options are given")
+        super().__init__("retry", attempts)
+        self._budget = budget
         self._clock = clock
         self._sleep = sleep
         self._random = random
+        self._retried = self._exhausted = self._shadowed = 0
+        self.reload(attempts)
 
-    async def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call the function until it succeeds.
+    @property
+    def budget(self) -> RetryBudget | None:
+        """What bounds retries to a share of the traffic."""
+        return self._budget
 
-        Raises:
-            RetriesExhaustedError: The last attempt failed too.
-            DeadlineExceededError: The next attempt would come too late.
-            Exception: An error that is not to be retried, as it is.
-        """
-        try:
-            return await function(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 (which errors count is decided by the options)
-            last = error
-        history = _History(self._clock(), function, args, kwargs)
-        try:
-            while True:
-                await self._pause(last, history)
-                try:
-                    return await function(*args, **kwargs)
-                except Exception as error:  # noqa: BLE001 (as above)
-                    last = error
-        finally:
-            del last  # its traceback holds this frame
+    def reload(self, options: RetryOptions) -> None:
+        """Go by other options from the next failure on."""
+        retry_on = options.retry_on
+        tenacity: Any = sys.modules.get("tenacity")  # a strategy of tenacity cannot be there without it
+        self._strategy: retry_base | None = None
+        if tenacity is not None and isinstance(retry_on, tenacity.retry_base):
+            self._strategy = cast("retry_base", retry_on)
+            self._matches: Callable[[Exception], bool] = _always
+        else:
+            self._matches = is_retryable if retry_on is None else matcher(cast("Matcher", retry_on))
+        judges_results = self._strategy is not None and not isinstance(self._strategy, tenacity.retry_if_exception)
+        self._unwanted = self._judge if judges_results else options.retry_if
+        self._eager = options.max_time is not None or options.stop is not None or self._budget is not None
+        self.options = options
 
-    async def _pause(self, error: Exception, history: _History) -> None:
-        """Wait before the next attempt, or raise what the caller shall see."""
-        if not self._may_retry(error):
-            raise error
+    def statistics(self) -> RetryStatistics:
+        """Return the counts at this moment."""
+        return RetryStatistics(self._retried, self._exhausted, self._shadowed)
+
+    def explain(self) -> str:
+        """Say in words what the policy does."""
+        options = self.options
+        most = "as often as the time allows" if options.attempts is None else f"up to {options.attempts} times in all"
+        within = "" if options.max_time is None else f" within {options.max_time:g} s"
+        if options.wait is not None:
+            waits = f"waiting as {type(options.wait).__name__} says"
+        elif options.jitter == "full":
+            waits = f"waiting a random part of {options.first_wait:g} s, doubling up to {options.largest_wait:g} s"
+        else:
+            waits = f"waiting {options.first_wait:g} s to three times the last wait, up to {options.largest_wait:g} s"
+        budget = "" if self._budget is None else f"; {self._budget.explain()}"
+        return (
+            f"try {most}{within}, {waits}, or as long as the target asks for up to"
+            f" {options.max_retry_after:g} s{budget}"
+        )
+
+    def _begin(self) -> _History:
+        if self._budget is not None:
+            self._budget.deposit(current_traits().cost)
+        return _History(self._clock())
+
+    def _again(self, history: _History | None, error: Exception | None, result: object, call: Call) -> _History | None:
+        """Decide on the next attempt: None to let the outcome stand, or raise what the caller shall see."""
+        if history is None:
+            history = _History(self._clock())
+        if error is not None and not self._may_retry(error, history, call):
+            return None
+        if self.options.shadow:
+            self._shadowed += 1
+            if self.hooks:
+                self.tell("retry.waiting", "would have tried again", error=error, shadow=True)
+            return None
         history.add(error)
-        if history.attempt >= self._attempts:
-            raise history.exhausted(f"{history.attempt} attempts failed", _asked(error)) from error
-        asked = _asked(error)
-        if asked is not None and asked > self._max_retry_after:
-            raise history.exhausted("the target asks for too long a pause", self._max_retry_after) from error
-        delay = max(self._delay(error, history), asked or 0.0)
+        asked = None
+        if error is not None:
+            from ._backoff import seconds_asked  # noqa: PLC0415 (only a failed call pays for it)
+
+            asked = seconds_asked(error)
+        history.delay = self._delay(history, error, result, call)
+        self._end(history, error, result, call, asked)
+        reason = ""
+        if asked is not None and asked >= history.delay:
+            history.delay, reason = asked, " (Retry-After)"
+        self._keep_to_deadline(history, error)
+        self._pay(history, error)
+        history.lines[-1] += f", waited {history.delay:.3f} s{reason}"
+        self._retried += 1
+        if self.hooks:
+            self.tell("retry.waiting", history.lines[-1], seconds=history.delay, error=error)
+        return history
+
+    def _end(self, history: _History, error: Exception | None, result: object, call: Call, asked: float | None) -> None:
+        """Raise if the last attempt has been made."""
+        options = self.options
+        message = None
+        if options.attempts is not None and history.attempt >= options.attempts:
+            message = f"{history.attempt} attempts failed"
+        elif asked is not None and asked > options.max_retry_after:
+            message, asked = "the target asks for too long a pause", options.max_retry_after
+        elif options.max_time is not None and (
+            self._clock() + max(history.delay, asked or 0.0) - history.started >= options.max_time
+        ):
+            message = f"{history.attempt} attempts failed within {options.max_time:g} s"
+        elif options.stop is not None and options.stop(history.state(self._clock(), error, result, call)):
+            message = f"{history.attempt} attempts failed"
+        if message is not None:
+            self._exhausted += 1
+            if self.hooks:
+                self.tell("retry.exhausted", message, error=error)
+            raised = RetriesExhaustedError(message, retry_after=asked, timeline=history.lines)
+            raised.result = result
+            raise raised from error
+
+    def _keep_to_deadline(self, history: _History, error: Exception | None) -> None:
         deadline = current_deadline()
-        if deadline is not None and deadline.remaining() <= delay:
+        if deadline is not None and deadline.remaining() <= history.delay:
             message = f"no time for another attempt after {history.attempt}"
             raise DeadlineExceededError(message, timeline=history.lines) from error
-        history.lines.append(f"waited {delay:.3f} s")
-        await self._rest(delay)
-        history.attempt += 1
-        history.idle_for += delay
 
-    def _may_retry(self, error: Exception) -> bool:
-        final = isinstance(error, ResilienceError) and not error.retryable
-        return not final and self._matches(error)
+    def _pay(self, history: _History, error: Exception | None) -> None:
+        if self._budget is not None and not self._budget.withdraw(current_traits().cost):
+            message = "the retry budget is used up"
+            raise BudgetExceededError(message, timeline=(*history.lines, message)) from error
 
-    def _delay(self, error: Exception, history: _History) -> float:
-        if self._wait is not None:
-            return history.ask(self._wait, error)
-        window = min(_LARGEST_WINDOW, _FIRST_WINDOW * 2.0 ** min(history.attempt - 1, 10))
+    def _may_retry(self, error: Exception, history: _History, call: Call) -> bool:
+        if isinstance(error, ResilienceError) and not error.retryable:
+            return False
+        if self._strategy is not None:
+            return bool(self._strategy(history.state(self._clock(), error, None, call)))
+        return self._matches(error)
+
+    def _judge(self, result: object) -> bool:
+        """Ask a strategy of tenacity, or the predicate, about a result."""
+        wanted = self.options.retry_if
+        if wanted is not None and wanted(result):
+            return True
+        state = _History(self._clock()).state(self._clock(), None, result, (_always, (), {}))
+        return self._strategy is not None and bool(self._strategy(state))
+
+    def _delay(self, history: _History, error: Exception | None, result: object, call: Call) -> float:
+        options = self.options
+        if options.wait is not None:
+            return float(options.wait(history.state(self._clock(), error, result, call)))
+        from ._backoff import decorrelated_jitter, full_jitter  # noqa: PLC0415 (only a failed call pays for it)
+
         if self._random is None:
             from random import random  # noqa: PLC0415 (only a failed call pays for it)
 
             self._random = random
-        return window * self._random()
+        first, largest = options.first_wait, options.largest_wait
+        if options.jitter == "full":
+            return full_jitter(history.attempt, first=first, largest=largest, random=self._random)
+        return decorrelated_jitter(history.delay, first=first, largest=largest, random=self._random)
 
-    async def _rest(self, delay: float) -> None:
-        if self._sleep is None:
-            from asyncio import sleep  # noqa: PLC0415 (only a failed call pays for it)
+    async def _rest_async(self, history: _History) -> None:
+        from ._pause import pause  # noqa: PLC0415 (only a failed call pays for it)
 
-            self._sleep = sleep
-        await self._sleep(delay)
+        await pause(history.delay, self._sleep)
+        history.resume()
+
+    def _rest_sync(self, history: _History) -> None:
+        from ._pause import pause_sync  # noqa: PLC0415 (only a failed call pays for it)
+
+        pause_sync(history.delay)
+        history.resume()
+
+
+def _always(_error: object) -> bool:
+    return True
 
 
 class _History:
     """What happened to one call so far."""
 
-    def __init__(
-        self, started: float, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    __slots__ = ("attempt", "delay", "idle_for", "lines", "started")
+
+    def __init__(self, started: float) -> None:
         self.started = started
-        self.call = (function, args, kwargs)
         self.attempt = 1
         self.idle_for = 0.0
+        self.delay = 0.0
         self.lines: list[str] = []
 
-    def add(self, error: Exception) -> None:
-        if isinstance(error, ResilienceError):
-            self.lines.extend(error.timeline)
-        self.lines.append(f"attempt {self.attempt}: {type(error).__name__}")
+    def add(self, error: Exception | None) -> None:
+        if error is None:
+            words = "a result that was not wanted"
+        else:
+            words = (isinstance(error, ResilienceError) and error.story) or in_words(error)
+        self.lines.append(f"attempt {self.attempt}: {words}")
 
-    def exhausted(self, message: str, retry_after: float | None) -> RetriesExhaustedError:
-        return RetriesExhaustedError(message, retry_after=retry_after, timeline=self.lines)
+    def resume(self) -> None:
+        deadline = current_deadline()
+        if deadline is not None and deadline.remaining() <= 0:
+            raise DeadlineExceededError("the deadline passed while waiting", timeline=self.lines)
+        self.attempt += 1
+        self.idle_for += self.delay
 
-    def ask(self, wait: Wait, error: Exception) -> float:
-        """Ask a wait strategy of tenacity, which reads the state of the call from its own object."""
+    def state(self, now: float, error: Exception | None, result: object, call: Call) -> RetryCallState:
+        """Say it in tenacity's words, for its strategies."""
         from tenacity import RetryCallState  # noqa: PLC0415 (only a failed call pays for it)
 
-        state = RetryCallState(cast("BaseRetrying", None), *self.call)
+        function, args, kwargs = call
+        state = RetryCallState(cast("BaseRetrying", None), function, args, kwargs)
         state.start_time = self.started
         state.attempt_number = self.attempt
         state.idle_for = self.idle_for
-        state.set_exception((type(error), error, error.__traceback__))
-        return float(wait(state))
-
-
-def _asked(error: Exception) -> float | None:
-    """Return the pause that the target asked for: never negative, None for anything that is no number."""
-    asked = getattr(error, "retry_after", None)
-    if isinstance(asked, bool) or not isinstance(asked, int | float) or math.isnan(asked):
-        return None
-    return max(0.0, float(asked))
+        state.upcoming_sleep = self.delay
+        if error is None:
+            state.set_result(result)
+        else:
+            state.set_exception((type(error), error, error.__traceback__))
+        state.outcome_timestamp = now
+        return state

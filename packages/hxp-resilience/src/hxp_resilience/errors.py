@@ -4,15 +4,18 @@ The tree:
 
     ResilienceError
     ├── AttemptTimeoutError      one attempt took too long (also a TimeoutError)
+    ├── BudgetExceededError      the share of traffic that may be extra is used up
     ├── BulkheadFullError        no place was free, and none became free in time
     ├── CircuitOpenError         the target fails too often, so it was not asked
     ├── DeadlineExceededError    the caller's time is over (also a TimeoutError)
-    └── RetriesExhaustedError    the last attempt failed too; its error is the cause
+    ├── RateLimitedError         too many calls, or tokens, in too short a time
+    ├── RetriesExhaustedError    the last attempt failed too; its error is the cause
+    └── StreamBrokenError        a stream came too slowly, or ended without its end
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +30,17 @@ class ResilienceError(Exception):
         timeline: What happened to the call, in order; holds no content of requests or answers.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, message: str, *, retry_after: float | None = None, timeline: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.timeline = tuple(timeline)
+
+    @property
+    def story(self) -> str:
+        """The timeline in one line."""
+        return "; ".join(self.timeline)
 
 
 class CircuitOpenError(ResilienceError):
@@ -47,6 +55,16 @@ class BulkheadFullError(ResilienceError):
     retryable = True
 
 
+class RateLimitedError(ResilienceError):
+    """Too many calls, or tokens, in too short a time."""
+
+    retryable = True
+
+
+class BudgetExceededError(ResilienceError):
+    """The share of traffic that may be extra is used up; the error that asked for it is the `__cause__`."""
+
+
 class AttemptTimeoutError(ResilienceError, TimeoutError):
     """One attempt took too long."""
 
@@ -58,4 +76,16 @@ class DeadlineExceededError(ResilienceError, TimeoutError):
 
 
 class RetriesExhaustedError(ResilienceError):
-    """The last attempt failed too; its error is the `__cause__`."""
+    """The last attempt failed too; its error is the `__cause__`, a result that was not wanted is `result`."""
+
+    result: object = None
+
+
+class StreamBrokenError(ResilienceError):
+    """A stream came too slowly, or ended without its end.
+
+    Attributes:
+        committed: Whether items had been handed on before, so that nobody may try again.
+    """
+
+    committed: bool = False

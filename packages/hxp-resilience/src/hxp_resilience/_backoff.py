@@ -1,0 +1,80 @@
+"""How long to wait before the next attempt."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def full_jitter(attempt: int, *, first: float = 0.5, largest: float = 8.0, random: Callable[[], float]) -> float:
+    """Return a random part of a window that doubles ("full jitter").
+
+    Args:
+        attempt: Number of the attempt that failed, from 1.
+        first: The first window, in seconds.
+        largest: The window stops growing here, in seconds.
+        random: Returns numbers from 0 to 1.
+    """
+    return min(largest, first * 2.0 ** min(attempt - 1, 60)) * random()
+
+
+def decorrelated_jitter(
+    previous: float, *, first: float = 0.5, largest: float = 8.0, random: Callable[[], float]
+) -> float:
+    """Return a wait between the first and three times the previous one ("decorrelated jitter").
+
+    Args:
+        previous: The wait before this one, in seconds; 0 if there was none.
+        first: The shortest wait, in seconds.
+        largest: The longest, in seconds.
+        random: Returns numbers from 0 to 1.
+    """
+    upper = max(first, 3.0 * previous)
+    return min(largest, first + (upper - first) * random())
+
+
+def seconds_asked(error: object, wall: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
+    """Return the pause that a target asked for (`Retry-After`, RFC 9110 section 10.2.3).
+
+    Args:
+        error: An error with `retry_after`, or with `headers` of its own or of its `response`: seconds, as a number or
+            text, or a date.
+        wall: The wall clock, against which a date is read; nothing else here looks at it.
+
+    Returns:
+        Seconds, never negative; None if nothing was asked for, or nothing that makes sense.
+    """
+    value = getattr(error, "retry_after", None)
+    if value is None:
+        headers = getattr(error, "headers", None) or getattr(getattr(error, "response", None), "headers", None)
+        try:
+            value = headers.get("Retry-After") or headers.get("retry-after") if headers is not None else None
+        except Exception:  # noqa: BLE001 (somebody else's object; then nothing was asked for)
+            value = None
+    if isinstance(value, str):
+        value = _read(value.strip(), wall)
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        return None
+    try:
+        return max(0.0, float(value))
+    except OverflowError:
+        return math.inf
+
+
+def _read(text: str, wall: Callable[[], datetime]) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:  # "-0000": the moment is in UTC all the same
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - wall()).total_seconds()

@@ -1,0 +1,112 @@
+"""How many calls at once a target can bear, judged by how long they take. Pure: told the durations."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveLimitOptions:
+    """How the limit is found, and who waits.
+
+    Attributes:
+        initial: Calls at once to begin with.
+        smallest: The limit never falls below this.
+        largest: The limit never rises above this.
+        algorithm: `gradient` (how durations develop against their long-term mean, after Gradient2 of Netflix's
+            concurrency-limits) or `vegas` (how many calls seem to queue at the target, after TCP Vegas).
+        tolerance: How much longer than usual calls may take before the limit falls; for `gradient`.
+        smoothing: Share of a new estimate that is taken over at once, above 0 and up to 1.
+        window: Calls after which the limit is judged anew.
+        max_queued: Calls that may wait.
+        queue_timeout: Seconds one may wait; without it only the current `Deadline` ends the wait.
+        shadow: Only watch: find the limit, count what would have been refused, and let everything in.
+    """
+
+    initial: int = 20
+    smallest: int = 1
+    largest: int = 200
+    algorithm: Literal["gradient", "vegas"] = "gradient"
+    tolerance: float = 1.5
+    smoothing: float = 0.2
+    window: int = 10
+    max_queued: int = 100
+    queue_timeout: float | None = 1.0
+    shadow: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.smallest <= self.initial <= self.largest:
+            raise ValueError("it must hold that 1 <= smallest <= initial <= largest")
+        if self.algorithm not in {"gradient", "vegas"}:
+            raise ValueError(f"algorithm must be 'gradient' or 'vegas', not {self.algorithm!r}")
+        if not 1 <= self.tolerance < float("inf"):
+            raise ValueError(f"tolerance must be at least 1 and finite, not {self.tolerance!r}")
+        if not 0 < self.smoothing <= 1:
+            raise ValueError(f"smoothing must be in (0, 1], not {self.smoothing!r}")
+        if self.window < 1 or self.max_queued < 0:
+            raise ValueError("window must be at least 1 and max_queued at least 0")
+        if self.queue_timeout is not None and not self.queue_timeout >= 0:
+            raise ValueError(f"queue_timeout must not be negative, not {self.queue_timeout!r}")
+
+
+class Estimate:
+    """The limit, and what it follows from."""
+
+    __slots__ = ("_best", "_count", "_long", "_most", "_sum", "_windows", "limit")
+
+    def __init__(self, options: AdaptiveLimitOptions) -> None:
+        self.limit = float(options.initial)
+        self._best = math.inf  # the shortest mean of a window, for `vegas`
+        self._long = 0.0  # the long-term mean, for `gradient`
+        self._count = 0
+        self._sum = 0.0
+        self._most = 0
+        self._windows = 0
+
+    def add(self, seconds: float, running: int, options: AdaptiveLimitOptions) -> None:
+        """Take in a call that succeeded: how long it took, and how many ran at once."""
+        self._count += 1
+        self._sum += seconds
+        self._most = max(self._most, running)
+        if self._count < options.window:
+            return
+        mean, most = max(self._sum / self._count, 1e-9), self._most
+        self._count, self._sum, self._most = 0, 0.0, 0
+        self._windows += 1
+        new = self._gradient(mean, options) if options.algorithm == "gradient" else self._vegas(mean)
+        if new > self.limit and most < self.limit / 2:
+            return  # nobody asked for more, so it is not known whether more would do
+        self._set(self.limit + options.smoothing * (new - self.limit), options)
+
+    def drop(self, options: AdaptiveLimitOptions) -> None:
+        """Take in a call that the target could not bear: it refused, or took too long."""
+        self._set(self.limit * 0.9, options)
+
+    def adapt(self, options: AdaptiveLimitOptions) -> None:
+        """Keep the limit, within other bounds."""
+        self._set(self.limit, options)
+
+    def _set(self, limit: float, options: AdaptiveLimitOptions) -> None:
+        self.limit = min(float(options.largest), max(float(options.smallest), limit))
+
+    def _gradient(self, mean: float, options: AdaptiveLimitOptions) -> float:
+        if self._windows <= 10:
+            self._long += (mean - self._long) / self._windows
+        else:
+            self._long += (mean - self._long) / 100
+        if self._long > 2 * mean:
+            self._long *= 0.95  # the target recovered: do not live on the memory of bad times
+        gradient = max(0.5, min(1.0, options.tolerance * self._long / mean))
+        return self.limit * gradient + math.sqrt(self.limit)
+
+    def _vegas(self, mean: float) -> float:
+        if self._windows % 50 == 0:
+            self._best = mean  # a target that has become slower for good
+        self._best = min(self._best, mean)
+        queued = self.limit * (1 - self._best / mean)
+        step = max(1.0, math.log10(self.limit))
+        if queued < 3 * step:
+            return self.limit + 5 * step
+        return self.limit - 5 * step if queued > 6 * step else self.limit

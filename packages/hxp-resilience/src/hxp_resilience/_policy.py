@@ -1,0 +1,111 @@
+"""What all policies share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import update_wrapper
+from typing import TYPE_CHECKING, ClassVar, Generic, ParamSpec, Protocol, TypeVar
+
+from ._event import Event, tell
+from ._fragment import as_method
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any
+
+    from ._event import Hook
+
+P = ParamSpec("P")
+T = TypeVar("T")
+O = TypeVar("O")  # noqa: E741 (options)
+
+
+class Policy(Protocol):
+    """What a pipeline is made of: it decides whether, when and how often a function is called."""
+
+    def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """Call the function under this policy."""
+        ...
+
+
+class BasePolicy(Generic[O]):
+    """A policy of this package: options that can be changed, hooks, and a fragment that a pipeline weaves in.
+
+    Attributes:
+        name: Of the policy, for messages, events and statistics.
+        options: What it goes by now.
+        hooks: Who listens.
+    """
+
+    __slots__ = ("hooks", "name", "options")
+
+    fragment: ClassVar[str]
+    options: O
+
+    def __init_subclass__(cls) -> None:
+        """Let a policy with a fragment of its own weave it in at its first call, also below another policy."""
+        if "fragment" in vars(cls):
+            for name in ("call", "call_sync"):
+                setattr(cls, name, getattr(BasePolicy, name))
+
+    def __init__(self, name: str, options: O) -> None:
+        self.name = name
+        self.options = options
+        self.hooks: tuple[Hook, ...] = ()
+
+    def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        """Call the function under this policy.
+
+        Raises:
+            ResilienceError: The policy ended the call.
+        """
+        made: Coroutine[Any, Any, T] = _weave_in(type(self), "call")(self, function, *args, **kwargs)
+        return made
+
+    def call_sync(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a plain function under this policy, in this thread.
+
+        Raises:
+            ResilienceError: The policy ended the call.
+        """
+        made: T = _weave_in(type(self), "call_sync")(self, function, *args, **kwargs)
+        return made
+
+    def watch(self, hook: Hook) -> None:
+        """Tell this hook of every event from now on."""
+        self.hooks = (*self.hooks, hook)
+
+    def reload(self, options: O) -> None:
+        """Go by other options from now on; what the policy has counted is kept."""
+        self.options = options
+
+    def changed(self, **changes: Any) -> O:
+        """Return the options with some of them changed, validated anew, without taking them over."""
+        changed: O = replace(self.options, **changes)  # type: ignore[type-var]  # options are dataclasses
+        return changed
+
+    def explain(self) -> str:
+        """Say in words what the policy does."""
+        raise NotImplementedError
+
+    def tell(
+        self,
+        kind: str,
+        detail: str = "",
+        *,
+        seconds: float | None = None,
+        error: BaseException | None = None,
+        shadow: bool = False,
+    ) -> None:
+        """Tell the hooks; without any, nothing is made."""
+        if self.hooks:
+            kind_of = None if error is None else type(error).__name__
+            tell(self.hooks, Event(kind, self.name, detail, seconds, kind_of, shadow))
+
+
+def _weave_in(kind: type[BasePolicy[Any]], name: str) -> Callable[..., Any]:
+    """Put what the fragment makes in the place of the method that asked: from the second call on it is direct."""
+    made = as_method(kind.fragment, asynchronous=name == "call")
+    woven = update_wrapper(made, getattr(kind, name))
+    setattr(kind, name, woven)
+    return woven

@@ -1,0 +1,260 @@
+"""Only so many in so long."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ._deadline import current_deadline
+from ._policy import BasePolicy
+from ._traits import current_traits
+from .errors import DeadlineExceededError, RateLimitedError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitOptions:
+    """How much in how long.
+
+    Attributes:
+        limit: Calls, or whatever the cost of a call counts, in `per` seconds.
+        per: Seconds.
+        burst: How much may come at once; `limit` by default.
+        max_wait: Seconds that a call may wait for its turn instead of being refused.
+        max_keys: Keys that are remembered at most.
+        shadow: Only watch: count what would have been refused, and refuse nothing.
+    """
+
+    limit: float
+    per: float = 1.0
+    burst: float | None = None
+    max_wait: float = 0.0
+    max_keys: int = 10_000
+    shadow: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "per"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be positive and finite, not {getattr(self, name)!r}")
+        if self.burst is not None and not 0 < self.burst < float("inf"):
+            raise ValueError(f"burst must be positive and finite, not {self.burst!r}")
+        if not 0 <= self.max_wait < float("inf"):
+            raise ValueError(f"max_wait must be finite and not negative, not {self.max_wait!r}")
+        if self.max_keys < 1:
+            raise ValueError(f"max_keys must be at least 1, not {self.max_keys!r}")
+
+
+class Arrivals:
+    """The generic cell rate algorithm (ITU-T I.371): one float for each key, the theoretical time of arrival.
+
+    Pure: it is told the time. A key whose time has passed says the same as one that was never there, so it can be
+    forgotten; each new key makes two of the oldest be looked at, and memory stays bounded. When all of `max_keys` are
+    in use, the oldest is forgotten, which may let its owner have one burst more.
+    """
+
+    __slots__ = ("times",)
+
+    def __init__(self) -> None:
+        self.times: dict[Hashable, float] = {}
+
+    def take(self, key: Hashable, now: float, cost: float, options: RateLimitOptions) -> float:
+        """Take so much, if it can be had within `max_wait`.
+
+        Returns:
+            Seconds until it may be used, 0 for at once; negative when nothing was taken: minus the seconds after which
+            it could be.
+        """
+        interval, burst = options.per / options.limit, options.limit if options.burst is None else options.burst
+        due = self.times.get(key, now)
+        due = max(due, now) + cost * interval
+        wait = due - burst * interval - now
+        if wait > options.max_wait and not options.shadow:
+            return -wait if cost <= burst else float("-inf")
+        if key not in self.times:
+            self._make_room(now, options.max_keys)
+        self.times[key] = due
+        return wait if wait > 1e-9 else 0.0
+
+    def give_back(self, key: Hashable, cost: float, options: RateLimitOptions) -> None:
+        """Take back what was taken and not used."""
+        if key in self.times:
+            self.times[key] -= cost * options.per / options.limit
+
+    def _make_room(self, now: float, most: int) -> None:
+        times = self.times
+        for _ in range(2):
+            oldest = next(iter(times), None)
+            if oldest is None:
+                return
+            due = times.pop(oldest)
+            if due > now and len(times) < most - 1:
+                times[oldest] = due  # still in use: it goes to the end, and the next one is looked at next time
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitStatistics:
+    """A rate limit at one moment.
+
+    Attributes:
+        keys: Keys that are remembered.
+        refused: Calls refused since the start, or that would have been refused in shadow mode.
+        waited: Calls that waited for their turn.
+    """
+
+    keys: int
+    refused: int
+    waited: int
+
+
+class RateLimit(BasePolicy[RateLimitOptions]):
+    """Lets so many calls, or tokens, through in so many seconds, for each key apart.
+
+    What a call weighs and whom it is counted for are the `cost` and the `tenant` of its `Traits`. Shared by the tasks
+    and threads of one process; `SharedRateLimit` is for several.
+
+    Args:
+        limit: Calls, or tokens, in `per` seconds; or all the options.
+        per: Seconds.
+        burst: How much may come at once; `limit` by default.
+        clock: Monotonic clock.
+        sleep: What waits in a task; `asyncio.sleep` by default.
+
+    Example:
+        >>> limit = RateLimit(2, per=60.0)
+        >>> limit.acquire(), limit.acquire()
+        (0.0, 0.0)
+        >>> limit.acquire()
+        Traceback (most recent call last):
+            ...
+        hxp_resilience.errors.RateLimitedError: more than 2 in 60 s
+    """
+
+    __slots__ = ("_arrivals", "_burst", "_clock", "_interval", "_refused", "_sleep", "_waited")
+
+    fragment: ClassVar[str] = """
+{t} = {p}.acquire()
+if {t}:
+    await {p}._wait_async({t})
+{inner}
+"""
+
+    def __init__(
+        self,
+        limit: float | RateLimitOptions,
+        per: float = 1.0,
+        *,
+        burst: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] | None = None,
+    ) -> None:
+        options = limit if isinstance(limit, RateLimitOptions) else RateLimitOptions(limit, per, burst)
+        super().__init__("rate_limit", options)
+        self._arrivals = Arrivals()
+        self._clock = clock
+        self._sleep = sleep
+        self._refused = self._waited = 0
+        self.reload(options)
+
+    def reload(self, options: RateLimitOptions) -> None:
+        """Go by other options; what each key has used is kept."""
+        self.options = options
+        self._interval = options.per / options.limit
+        self._burst = self._interval * (options.limit if options.burst is None else options.burst) + 1e-9
+
+    def acquire(self, key: Hashable = None, cost: float | None = None) -> float:
+        """Take a turn.
+
+        Args:
+            key: Whom it is counted for; the tenant of the current `Traits` by default.
+            cost: What it weighs; the cost of the current `Traits` by default.
+
+        Returns:
+            Seconds to wait before it may be used: 0 unless the options allow a wait.
+
+        Raises:
+            RateLimitedError: There was none to be had in time.
+        """
+        if key is None or cost is None:
+            traits = current_traits()
+            key = traits.tenant if key is None else key
+            cost = traits.cost if cost is None else cost
+        now, times = self._clock(), self._arrivals.times
+        due = times.get(key)
+        # The same as `Arrivals.take` for a known key that is let through at once: one test, one float. Between the
+        # two no thread comes, as in the other policies.
+        if due is not None:
+            due = (due if due > now else now) + cost * self._interval  # noqa: FURB136 (max() costs four times as much)
+            if due - now <= self._burst:
+                times[key] = due
+                return 0.0
+        return self._take(key, now, cost)
+
+    async def wait(self, key: Hashable = None, cost: float | None = None) -> None:
+        """Take a turn in a task, and wait until it may be used.
+
+        Raises:
+            RateLimitedError: There was none to be had in time.
+        """
+        seconds = self.acquire(key, cost)
+        if seconds:
+            await self._wait_async(seconds, key, cost)
+
+    def statistics(self) -> RateLimitStatistics:
+        """Return the counts at this moment."""
+        return RateLimitStatistics(len(self._arrivals.times), self._refused, self._waited)
+
+    def explain(self) -> str:
+        """Say in words what the policy does."""
+        options = self.options
+        burst = "" if options.burst is None else f", {options.burst:g} at once"
+        wait = f"wait up to {options.max_wait:g} s" if options.max_wait else "are refused"
+        return f"let {options.limit:g} through in {options.per:g} s{burst}, for each tenant; more {wait}"
+
+    def _take(self, key: Hashable, now: float, cost: float) -> float:
+        options = self.options
+        wait = self._arrivals.take(key, now, cost, options)
+        if wait == 0.0:
+            return wait
+        if wait > 0 and not options.shadow:
+            deadline = current_deadline()
+            if deadline is None or deadline.remaining() > wait:
+                self._waited += 1
+                return wait
+            self._arrivals.give_back(key, cost, options)
+            raise DeadlineExceededError(
+                "its turn would come after the deadline", timeline=("refused, no turn in time",)
+            )
+        self._refused += 1
+        if self.hooks:
+            self.tell("rate_limit.refused", seconds=abs(wait), shadow=options.shadow)
+        if options.shadow:
+            return 0.0
+        message = f"more than {options.limit:g} in {options.per:g} s"
+        retry_after = None if wait == float("-inf") else -wait - options.max_wait
+        raise RateLimitedError(message, retry_after=retry_after, timeline=(f"refused, {message}",))
+
+    async def _wait_async(self, seconds: float, key: Hashable = None, cost: float | None = None) -> None:
+        from ._pause import pause  # noqa: PLC0415 (only a call that waits pays for it)
+
+        try:
+            await pause(seconds, self._sleep)
+        except BaseException:
+            self._return(key, cost)
+            raise
+
+    def _wait_sync(self, seconds: float, key: Hashable = None, cost: float | None = None) -> None:
+        from ._pause import pause_sync  # noqa: PLC0415 (only a call that waits pays for it)
+
+        try:
+            pause_sync(seconds)
+        except BaseException:
+            self._return(key, cost)
+            raise
+
+    def _return(self, key: Hashable, cost: float | None) -> None:
+        traits = current_traits()
+        key = traits.tenant if key is None else key
+        self._arrivals.give_back(key, traits.cost if cost is None else cost, self.options)

@@ -1,0 +1,211 @@
+"""Streams: patient for the first item, watchful between items, and never tried again after the first."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from ._deadline import current_deadline
+from ._items import Items
+from ._policy import BasePolicy
+from .errors import StreamBrokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from types import TracebackType
+    from typing import Any
+
+    from ._policy import Policy
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamGuardOptions:
+    """How slow a stream may be, and how it ends.
+
+    Attributes:
+        first_item: Seconds in which the first item must come.
+        idle: Seconds in which each further item must come, counted while somebody waits for it.
+        is_end: A predicate on items that knows the one with which a stream ends, such as `[DONE]`; a stream that ends
+            without it was cut. Without a predicate every end is one.
+        shadow: Only watch: count the streams that would have been ended or called broken.
+    """
+
+    first_item: float | None = None
+    idle: float | None = None
+    is_end: Callable[[Any], bool] | None = None
+    shadow: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("first_item", "idle"):
+            seconds = getattr(self, name)
+            if seconds is not None and not 0 < seconds < float("inf"):
+                raise ValueError(f"{name} must be positive and finite, not {seconds!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamGuardStatistics:
+    """A stream guard since its start.
+
+    Attributes:
+        completed: Streams that came to their end.
+        late: Streams whose first item did not come in time.
+        idle: Streams in which a further item did not come in time.
+        cut: Streams that ended without their end.
+    """
+
+    completed: int
+    late: int
+    idle: int
+    cut: int
+
+
+class StreamGuard(BasePolicy[StreamGuardOptions]):
+    """Watches over streams that go through `Pipeline.stream`; other calls it lets pass.
+
+    Args:
+        first_item: Seconds in which the first item must come; or all the options.
+        idle: Seconds in which each further item must come.
+        is_end: A predicate that knows the item with which a stream ends.
+
+    Example:
+        >>> from hxp_resilience import Pipeline
+        >>> async def count():
+        ...     yield 1
+        ...     yield "end"
+        >>> async def main() -> None:
+        ...     pipeline = Pipeline(StreamGuard(first_item=10.0, idle=5.0, is_end=lambda item: item == "end"))
+        ...     async with pipeline.stream(count) as items:
+        ...         print([item async for item in items])
+        >>> asyncio.run(main())
+        [1, 'end']
+    """
+
+    __slots__ = ("completed", "cut", "idle", "late")
+
+    fragment: ClassVar[str] = "{inner}"
+
+    def __init__(
+        self,
+        first_item: float | StreamGuardOptions | None = None,
+        *,
+        idle: float | None = None,
+        is_end: Callable[[Any], bool] | None = None,
+    ) -> None:
+        if not isinstance(first_item, StreamGuardOptions):
+            first_item = StreamGuardOptions(first_item, idle, is_end)
+        super().__init__("stream_guard", first_item)
+        self.completed = self.late = self.idle = self.cut = 0
+
+    def statistics(self) -> StreamGuardStatistics:
+        """Return the counts at this moment."""
+        return StreamGuardStatistics(self.completed, self.late, self.idle, self.cut)
+
+    def explain(self) -> str:
+        """Say in words what the policy does."""
+        options = self.options
+        said = []
+        if options.first_item is not None:
+            said.append(f"the first item must come within {options.first_item:g} s")
+        if options.idle is not None:
+            said.append(f"each further one within {options.idle:g} s")
+        if options.is_end is not None:
+            said.append("an end without its last item is a failure")
+        return f"of a stream, {', '.join(said) or 'nothing is asked'}; after its first item nothing is tried again"
+
+    def judge(self, kind: str, message: str, *, committed: bool) -> StreamBrokenError | None:
+        """Count a stream that broke; return the error, unless this is only watched."""
+        shadow = self.options.shadow
+        setattr(self, kind, getattr(self, kind) + 1)
+        if self.hooks:
+            self.tell(f"stream.{kind}", message, shadow=shadow)
+        return None if shadow else broken(message, committed=committed)
+
+
+def broken(message: str, *, committed: bool) -> StreamBrokenError:
+    """Make the error; a stream of which nothing was handed on may be asked for again."""
+    error = StreamBrokenError(message, timeline=(message,))
+    error.committed = committed
+    error.retryable = not committed
+    return error
+
+
+class OpenStream(Generic[T]):
+    """The context of one stream; entering it opens the stream through the policies.
+
+    Args:
+        policies: From the outside to the inside.
+        call: What returns the stream, with its arguments.
+    """
+
+    def __init__(
+        self, policies: Iterable[Policy], call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+    ) -> None:
+        self._policies = list(policies)
+        self._call = call
+        self._items: Items[T] | None = None
+
+    async def __aenter__(self) -> Items[T]:
+        function, args, kwargs = self._call
+        guard = next((policy for policy in self._policies if isinstance(policy, StreamGuard)), None)
+        opening: Callable[..., Awaitable[Any]] = partial(_begin, guard, function)
+        for policy in reversed(self._policies):
+            if hasattr(policy, "hold"):
+                opening = partial(_held, policy, opening)
+            elif not isinstance(policy, StreamGuard):
+                opening = partial(policy.call, opening)
+        self._items = await _as_items(await opening(*args, **kwargs))
+        return self._items
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._items is not None:
+            await self._items.close()
+
+
+async def _begin(guard: StreamGuard | None, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Items[Any]:
+    """Ask for a stream and wait for its first item."""
+    items: Items[Any] = Items(guard)
+    patience = None if guard is None else guard.options.first_item
+    watched = guard is not None and guard.options.shadow
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    try:
+        async with asyncio.timeout(None if watched else patience) as scope:
+            await items.start(function(*args, **kwargs))
+    except BaseException as error:
+        await items.close_source()
+        if guard is None or not (isinstance(error, TimeoutError) and scope.expired()):
+            raise
+        judged = guard.judge("late", f"no first item within {patience:g} s", committed=False)
+        raise judged or error from error
+    if guard is not None and watched and patience is not None and loop.time() - started >= patience:
+        guard.judge("late", "the first item came late", committed=False)
+    return items
+
+
+async def _held(policy: Any, opening: Callable[..., Awaitable[Any]], /, *args: Any, **kwargs: Any) -> Items[Any]:
+    """Open a stream under a policy that holds a permit or a place until the stream ends."""
+    deadline = current_deadline()
+    if deadline is not None:
+        deadline.check()
+    finish = await policy.hold()
+    try:
+        items = await _as_items(await opening(*args, **kwargs))
+    except BaseException as error:
+        finish(error)
+        raise
+    items.hold(finish)
+    return items
+
+
+async def _as_items(given: Any) -> Items[Any]:
+    """Take what a fallback returned for a stream, too."""
+    return given if isinstance(given, Items) else await _begin(None, lambda: given)

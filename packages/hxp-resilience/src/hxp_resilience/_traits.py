@@ -1,0 +1,60 @@
+"""Who calls, how urgent it is and how big: what admission is decided by."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contextvars import Token
+    from types import TracebackType
+    from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What policies know about the calls made inside their block, carried by a context variable.
+
+    Attributes:
+        tenant: Whom the call is for; the key of fair shares and of rate limits.
+        priority: The higher, the later it is shed.
+        cost: Its size, in the unit that budgets and limits count: 1 for calls, or tokens, or money.
+
+    Example:
+        >>> with Traits(tenant="acme", cost=800):
+        ...     current_traits().cost
+        800
+    """
+
+    tenant: str = ""
+    priority: int = 0
+    cost: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.cost < float("inf"):
+            raise ValueError(f"cost must be finite and not negative, not {self.cost!r}")
+
+    def __enter__(self) -> Self:
+        _tokens.set((_current.set(self), _tokens.get()))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        entered = _tokens.get()
+        assert entered is not None, "left without having been entered"  # noqa: S101 (a programming error)
+        _tokens.set(entered[1])
+        _current.reset(entered[0])
+
+
+_current: ContextVar[Traits] = ContextVar("hxp_traits", default=Traits())  # noqa: B039 (it is frozen)
+_tokens: ContextVar[tuple[Token[Traits], Any] | None] = ContextVar("hxp_traits_tokens", default=None)
+
+
+def current_traits() -> Traits:
+    """Return the traits of calls made here."""
+    return _current.get()
