@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,6 +178,7 @@ class JournalLife(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "journal"):
             self.journal.close()
+            shutil.rmtree(self.folder)
 
 
 TestJournalLife = JournalLife.TestCase

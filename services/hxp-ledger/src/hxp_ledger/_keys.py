@@ -98,7 +98,7 @@ class KeyStore:
         )
         async with self._database.reading() as connection:
             rows = [dict(row) for row in (await connection.execute(query)).mappings()]
-        version = [row.pop("version") for row in rows][0]  # of the one state: the same in every row
+        [version] = {row.pop("version") for row in rows}
         keys = [KeyRecord.model_validate(row) for row in rows if row["id"] is not None]
         return KeySnapshot(version=version, keys=keys)
 
