@@ -10,11 +10,25 @@ from pathlib import Path
 from types import ModuleType
 
 import hxp_logging
-import hxp_logging.testing
 import pytest
+from hxp_logging import asgi, otel, reader, structlog, testing
 
 LAZY = [hxp_logging]
-INTERNAL = {"Channel", "Context", "Core", "DEFAULT", "Default"}  # shared between modules, offered to nobody
+INTERNAL = {  # shared between modules, offered to nobody
+    "CONTENT_KEYS",
+    "Channel",
+    "Cleaner",
+    "Context",
+    "Core",
+    "DEFAULT",
+    "P",
+    "R",
+    "Default",
+    "REDACT_KEYS",
+    "Said",
+    "span_context",
+}
+NAMESPACES = [asgi, otel, reader, structlog, testing]
 MODULES = sorted(info.name for info in pkgutil.walk_packages(hxp_logging.__path__, "hxp_logging."))
 
 
@@ -40,7 +54,7 @@ def test_the_two_lists_of_exports_and_all_are_one(package: ModuleType) -> None:
     assert package.__all__ == sorted(name for names in lazy.values() for name in names)
 
 
-@pytest.mark.parametrize("package", [*LAZY, hxp_logging.testing], ids=lambda package: package.__name__)
+@pytest.mark.parametrize("package", [*LAZY, *NAMESPACES], ids=lambda package: package.__name__)
 def test_every_name_is_there(package: ModuleType) -> None:
     for name in package.__all__:
         assert getattr(package, name) is not None

@@ -1,6 +1,8 @@
 import errno
 import io
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +40,7 @@ def test_a_full_disk_stops_nothing_and_is_told_once(monkeypatch: pytest.MonkeyPa
     path = tmp_path / "log"
     logging = Logging(LoggingOptions(file=str(path)))
     log = logging.get_logger("x")
-    monkeypatch.setattr("hxp_logging._sink.os.write", failing({1, 2}))
+    monkeypatch.setattr("hxp_logging._file.os.write", failing({1, 2}))
     for number in range(5):
         log.info("line", number=number)
     logging.close()
@@ -53,7 +55,7 @@ def test_the_nth_write_may_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     """D3: for every N, all the other lines are there."""
     path = tmp_path / "log"
     logging = Logging(LoggingOptions(file=str(path)))
-    monkeypatch.setattr("hxp_logging._sink.os.write", failing({broken}))
+    monkeypatch.setattr("hxp_logging._file.os.write", failing({broken}))
     for number in range(10):
         logging.get_logger("x").info("line", number=number)
     logging.close()
@@ -77,13 +79,98 @@ def test_after_half_a_line_the_next_one_begins_anew(monkeypatch: pytest.MonkeyPa
     assert orjson.loads(lost)["attributes"] == {"lost": 1}
 
 
-def test_a_short_write_is_continued(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_short_write_to_a_stream_is_continued(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     real = os.write
     monkeypatch.setattr("hxp_logging._sink.os.write", lambda descriptor, data: real(descriptor, data[:7]))
-    logging = Logging(LoggingOptions(file=str(tmp_path / "log")))
-    logging.get_logger("x").info("whole")
-    logging.close()
+    with (tmp_path / "log").open("w") as stream:
+        Logging(LoggingOptions(format="json"), stream=stream).get_logger("x").info("whole")
     assert bodies(tmp_path / "log")[0]["body"] == "whole"
+
+
+def short(times: set[int], before: Callable[[], object] = lambda: None) -> Write:
+    """Stand in for `os.write`: the calls with these numbers write ten bytes, as on a disk that is just full."""
+    calls = iter(range(1_000_000))
+    real = os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        if next(calls) not in times:
+            return real(descriptor, data)
+        written = real(descriptor, data[:10])
+        before()
+        return written
+
+    return write
+
+
+def test_half_a_line_is_taken_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """D1: no torn line, although the disk was full in the middle of one."""
+    path = tmp_path / "log"
+    logging = Logging(LoggingOptions(file=str(path)))
+    monkeypatch.setattr("hxp_logging._file.os.write", short({1, 2}))
+    for number in range(5):
+        logging.get_logger("x").info("line", number=number)
+    assert [line["attributes"] for line in bodies(path)] == [{"number": 0}, {"number": 3}, {"lost": 2}, {"number": 4}]
+
+
+def test_half_a_line_behind_which_another_process_wrote_stays_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """D1: what another wrote is never cut away, and nothing is appended to the torn half."""
+    path = tmp_path / "log"
+    logging = Logging(LoggingOptions(file=str(path)))
+
+    def another() -> None:
+        with path.open("ab") as file:
+            file.write(b"another\n")
+
+    monkeypatch.setattr("hxp_logging._file.os.write", short({1}, another))
+    for number in range(3):
+        logging.get_logger("x").info("line", number=number)
+    lines = path.read_bytes().split(b"\n")
+    assert [len(line) > 20 for line in lines] == [True, False, False, True, True, False]
+    assert lines[1].endswith(b"another")
+
+
+def test_a_file_as_long_as_it_may_be_stops_nothing(tmp_path: Path) -> None:
+    """D1: RLIMIT_FSIZE, in a process of its own."""
+    code = """if True:
+        import resource, sys
+        from hxp_logging import Logging, LoggingOptions
+        logging = Logging(LoggingOptions(file=sys.argv[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        for number in range(20):
+            logging.get_logger("x").info("line", number=number)
+        print(logging.statistics().lost)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        logging.get_logger("x").info("healed")
+    """
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "log"], check=True, capture_output=True, text=True)
+    told = bodies(tmp_path / "log")
+    assert [line["body"] for line in told[-2:]] == ["healed", "log lines were lost"]
+    assert told[-1]["attributes"]["lost"] == int(done.stdout) == 20 - (len(told) - 2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
+def test_a_disk_that_fills_up_stops_nothing(tmp_path: Path) -> None:
+    """D1: a real ENOSPC, on a tmpfs of 64 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], check=False, stderr=-3).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        logging = Logging(LoggingOptions(file=str(disk / "log")))
+        for number in range(200):
+            logging.get_logger("x").info("line", number=number, text="x" * 600)
+        lost = logging.statistics().lost
+        full = bodies(disk / "log")
+        os.truncate(disk / "log", 0)
+        logging.get_logger("x").info("healed")
+        assert [line["body"] for line in bodies(disk / "log")] == ["healed", "log lines were lost"]
+        logging.close()
+        del logging
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+    assert 0 < len(full) == 200 - lost
 
 
 def test_a_folder_that_cannot_be_made_loses_lines_until_it_can(tmp_path: Path) -> None:
@@ -119,14 +206,12 @@ def test_a_descriptor_that_now_belongs_to_another_file_is_left_alone(tmp_path: P
 
 
 def test_a_line_that_cannot_be_made_is_lost_and_nothing_else() -> None:
-    class Impossible(str):
+    class Impossible:
         def __str__(self) -> str:
             raise RuntimeError
 
-        __slots__ = ()
-
     logging = Logging(LoggingOptions(format="json"), stream=io.StringIO())
-    logging.get_logger("x").info(Impossible("x"))
+    logging.get_logger("x").info(Impossible())  # type: ignore[arg-type]  # what a careless caller does
     assert logging.statistics().lost == 1
 
 

@@ -1,4 +1,4 @@
-"""Values made fit for a line: short, printable, and without secrets."""
+"""Values made fit for a line: short, printable, and without what their name gives away."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields as dataclass_fields
@@ -7,127 +7,143 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from orjson import dumps
+from ._secret import Secrets, printable_text
+from ._shape import MARK
 
-MARK = "[redacted]"
-LIMIT = 8192
+CONTENT_MARK = "[content off]"
 _MAX_DEPTH = 8
 _MAX_ITEMS = 256
-_MAX_SHAPES = 1024
-_SHORTEST_SECRET = 8
-_PLAIN = frozenset({int, float, bool, type(None)})
+_MAX_TOTAL = 4096
+_MAX_NAMES = 4096
+_EXCEPTION = "exc_info"
 
 
-class Secrets:
-    """Values that must never be written, in the forms in which they may appear."""
+class Lazy:
+    """A field's value that is computed only if the line is written.
 
-    def __init__(self) -> None:
-        self.encoded: tuple[bytes, ...] = ()  # as in a JSON line
-        self._forms: tuple[str, ...] = ()
-        self._longest = 0
+    Args:
+        compute: Returns the value.
 
-    def register(self, value: str) -> bool:
-        """Hide a value from now on, unless it is so short that it would hide half the log."""
-        if len(value) < _SHORTEST_SECRET:
-            return False
-        printable = printable_text(value)
-        forms = {*self._forms, value, printable, repr(value)[1:-1], dumps(printable).decode()[1:-1]}
-        self._forms = tuple(sorted(forms, key=len, reverse=True))
-        self._longest = len(self._forms[0])
-        self.encoded = tuple(dumps(printable_text(form))[1:-1] for form in self._forms)
-        return True
+    Example:
+        >>> from hxp_logging import get_logger
+        >>> get_logger("shop").debug("stock", items=Lazy(lambda: sorted({"tea", "cup"})))
+    """
 
-    def hide(self, text: str) -> str:
-        """Replace every registered value."""
-        for form in self._forms:
-            if form in text:
-                text = text.replace(form, MARK)
-        return text
+    __slots__ = ("compute",)
 
-    def cut(self, text: str) -> str:
-        """Shorten a text and say so; a secret that straddles the cut goes first, or its head would stay."""
-        if len(text) <= LIMIT:
-            return text
-        head = self.hide(text[: LIMIT + self._longest])[:LIMIT]
-        return f"{head}…[cut, {len(text)} characters]"
-
-    def cut_middle(self, text: str) -> str:
-        """Shorten a text whose end matters as much as its beginning, such as a traceback."""
-        if len(text) <= LIMIT:
-            return text
-        text = self.hide(text)
-        return f"{text[: LIMIT // 2]}\n…[cut, {len(text)} characters]…\n{text[-LIMIT // 2 :]}"
+    def __init__(self, compute: Any) -> None:
+        self.compute = compute
 
 
 class Cleaner:
-    """Makes fields fit for a line."""
+    """Makes fields fit for a line.
 
-    def __init__(self, redact_keys: Iterable[str], secrets: Secrets) -> None:
-        keys = frozenset(_normal(key) for key in redact_keys)
+    Args:
+        redact_keys: Names whose value is a secret.
+        content_keys: Names whose value is what people wrote to a model, or it to them.
+        secrets: What to hide in texts before they are cut.
+        show_locals: Whether an exception is told with the values of local variables.
+    """
+
+    def __init__(
+        self, redact_keys: Iterable[str], content_keys: Iterable[str], secrets: Secrets, *, show_locals: bool = False
+    ) -> None:
+        marks = {_normal(key): CONTENT_MARK for key in content_keys} | {_normal(key): MARK for key in redact_keys}
+        self.mark_of = lru_cache(maxsize=_MAX_NAMES)(lambda name: marks.get(_normal(name)))
         self._secrets = secrets
-        self.is_hidden = lru_cache(maxsize=4096)(lambda name: _normal(name) in keys)
-        self._open_names: set[tuple[str, ...]] = set()  # a program says the same things again and again
+        self._show_locals = show_locals
+        self.open_names: set[str] = set()  # a program uses the same names again and again
 
-    def is_clean(self, fields: Mapping[str, Any]) -> bool:
-        """Tell, quickly, whether fields can be written as they are."""
-        for value in fields.values():
-            kind = type(value)
-            if kind is str:
-                if len(value) > LIMIT:
-                    return False
-            elif kind not in _PLAIN:
-                return False
-        names = tuple(fields)
-        return names in self._open_names or self._are_open(names)
-
-    def _are_open(self, names: tuple[str, ...]) -> bool:
-        if any(self.is_hidden(name) for name in names):
+    def are_open(self, names: Iterable[str]) -> bool:
+        """Tell whether fields of these names may be written as they are, and remember it."""
+        names = [name for name in names if name not in self.open_names]
+        if any(name == _EXCEPTION or self.mark_of(name) is not None for name in names):
             return False
-        if len(self._open_names) < _MAX_SHAPES:
-            self._open_names.add(names)
+        if len(self.open_names) < _MAX_NAMES:
+            self.open_names.update(names)
         return True
 
-    def clean(self, fields: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:
-        """Return fields that any encoder can write."""
-        cleaned: dict[str, Any] = {}
-        for name, value in fields.items():
-            if len(cleaned) == _MAX_ITEMS:
-                cleaned["…"] = f"[cut, {len(fields)} items]"
-                break
-            key = self.text(name) if isinstance(name, str) else self.text(_describe(name))
-            cleaned[key] = MARK if self.is_hidden(key) else self.value(value, depth + 1)
+    def prepare(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return fields that any encoder can write; `exc_info` becomes the description of an exception."""
+        if _EXCEPTION not in fields:
+            return self.clean(fields)
+        import sys  # noqa: PLC0415 - few lines carry an exception
+
+        from ._exception import exception_fields  # noqa: PLC0415
+
+        rest = dict(fields)
+        error = rest.pop(_EXCEPTION)
+        if error is True:
+            error = sys.exception()
+        cleaned = self.clean(rest)
+        if isinstance(error, BaseException):
+            cleaned |= exception_fields(error, self, self._secrets, show_locals=self._show_locals)
         return cleaned
 
-    def value(self, value: Any, depth: int = 0) -> Any:
-        """Return a value that any encoder can write."""
-        if isinstance(value, Enum):
-            value = value.value
-        if isinstance(value, str):
-            return self.text(value)
-        if value is None or isinstance(value, bool | float) or (isinstance(value, int) and _is_64_bit(value)):
-            return value
-        return self._nested(value, depth) if depth < _MAX_DEPTH else "[too deep]"
-
-    def _nested(self, value: Any, depth: int) -> Any:
-        if (mapping := _as_mapping(value)) is not None:
-            return self.clean(mapping, depth)
-        if isinstance(value, list | tuple | set | frozenset):
-            items = [self.value(item, depth + 1) for _, item in zip(range(_MAX_ITEMS), value, strict=False)]
-            return items if len(value) <= _MAX_ITEMS else [*items, f"[cut, {len(value)} items]"]
-        return self.text(_describe(value))
+    def clean(self, fields: Mapping[Any, Any]) -> dict[str, Any]:
+        """Return fields that any encoder can write."""
+        return _Walk(self).mapping(fields, 0)
 
     def text(self, text: str) -> str:
         """Return a text of bounded length that can be encoded."""
         return printable_text(self._secrets.cut(text))
 
 
-def printable_text(text: str) -> str:
-    """Write out lone surrogates, which UTF-8 cannot carry."""
+class _Walk:
+    """One walk through nested values, bounded in depth, width and total."""
+
+    def __init__(self, cleaner: Cleaner) -> None:
+        self._cleaner = cleaner
+        self._left = _MAX_TOTAL
+
+    def mapping(self, fields: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        cleaned: dict[str, Any] = {}
+        for name, value in fields.items():
+            if len(cleaned) == _MAX_ITEMS or self._left <= 0:
+                cleaned["…"] = f"[cut, {len(fields)} items]"
+                break
+            self._left -= 1
+            key = self._cleaner.text(name if isinstance(name, str) else _describe(name))
+            mark = self._cleaner.mark_of(key)
+            cleaned[key] = self.value(value, depth + 1) if mark is None else mark
+        return cleaned
+
+    def value(self, value: Any, depth: int) -> Any:
+        if isinstance(value, Lazy):
+            value = _compute(value)
+        if isinstance(value, Enum):
+            value = value.value
+        if isinstance(value, str):
+            return self._cleaner.text(value)
+        if value is None or isinstance(value, bool | float) or (isinstance(value, int) and _is_64_bit(value)):
+            return value
+        return self._nested(value, depth) if depth < _MAX_DEPTH else "[too deep]"
+
+    def _nested(self, value: Any, depth: int) -> Any:
+        if (mapping := _as_mapping(value)) is not None:
+            return self.mapping(mapping, depth)
+        if isinstance(value, list | tuple | set | frozenset):
+            if mark := self._mark_of_pair(value):
+                return [self.value(value[0], depth + 1), mark]  # type: ignore[index]  # a pair is a sequence
+            room = min(_MAX_ITEMS, max(self._left, 0))
+            self._left -= min(len(value), room)
+            items = [self.value(item, depth + 1) for _, item in zip(range(room), value, strict=False)]
+            return items if len(value) <= room else [*items, f"[cut, {len(value)} items]"]
+        return self._cleaner.text(_describe(value))
+
+    def _mark_of_pair(self, value: Any) -> str | None:
+        """Headers come as pairs: the first item is the name of the second."""
+        if not (isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], str | bytes)):
+            return None
+        name = value[0] if isinstance(value[0], str) else value[0].decode("latin-1")
+        return self._cleaner.mark_of(name)
+
+
+def _compute(lazy: Lazy) -> Any:
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace").decode()
-    return text if type(text) is str else str.__str__(text)
+        return lazy.compute()
+    except Exception as error:  # noqa: BLE001 - what is only for the log must not stop the program
+        return f"<{type(error).__name__} while this was computed>"
 
 
 def _is_64_bit(value: int) -> bool:
@@ -152,6 +168,8 @@ def _describe(value: Any) -> str:
     try:
         if hasattr(value, "isoformat"):
             return str(value.isoformat())
+        if isinstance(value, int):
+            return hex(value)[:_MAX_NAMES] if value.bit_length() > 10_000 else str(value)  # str refuses huge ones
         return repr(value) if isinstance(value, bytes | bytearray | BaseException) else str(value)
     except Exception:  # noqa: BLE001 - a strange object must not stop the program that logs it
         return f"<unprintable {type(value).__name__}>"

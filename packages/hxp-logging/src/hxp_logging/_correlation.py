@@ -9,8 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from ._context import CONTEXT, trace_context
+from ._context import CONTEXT, Context, trace_context
+
+if TYPE_CHECKING:
+    from ._baggage import Baggage
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -90,34 +94,48 @@ class TraceContext:
 
 
 @contextmanager
-def correlation(request_id: str | None, trace: TraceContext | None) -> Iterator[None]:
+def correlation(
+    request_id: str | None, trace: TraceContext | None, *, baggage: "Baggage | None" = None
+) -> Iterator[None]:
     """Put a request id and a trace on every line that the current task writes inside the block.
+
+    Args:
+        request_id: Where it came from outside, pass it through `accept_request_id` first.
+        trace: None where OpenTelemetry keeps the trace: its current span is looked at for every line.
+        baggage: Travels on with `outgoing_headers`; it is not written.
 
     Example:
         >>> with correlation(accept_request_id(None), TraceContext.new()):
         ...     sorted(outgoing_headers())
         ['X-Request-ID', 'traceparent']
     """
-    from ._line import correlation_head  # noqa: PLC0415 - the encoder is loaded with the first request, not before
+    from ._line import correlation_tail  # noqa: PLC0415 - the encoder is loaded with the first request, not before
 
-    head = correlation_head(request_id, trace)
-    token = CONTEXT.set(replace(CONTEXT.get(), request_id=request_id, trace=trace, head=head))
+    tail = correlation_tail(request_id, trace)
+    before = CONTEXT.get()
+    token = CONTEXT.set(Context(before.fields, request_id, trace, baggage, tail, before.flight))
     try:
         yield
     finally:
         CONTEXT.reset(token)
 
 
-def outgoing_headers() -> dict[str, str]:
-    """Return the headers that carry the current request id and trace to the next service."""
+def outgoing_headers(*, with_baggage: bool = True) -> dict[str, str]:
+    """Return the headers that carry the current request id, trace and baggage to the next service.
+
+    Args:
+        with_baggage: Leave it out for strangers: baggage may hold what is nobody else's business.
+    """
     headers = {}
-    request_id, trace = CONTEXT.get().request_id, trace_context()
-    if request_id is not None:
-        headers["X-Request-ID"] = request_id
+    context, trace = CONTEXT.get(), trace_context()
+    if context.request_id is not None:
+        headers["X-Request-ID"] = context.request_id
     if trace is not None:
         headers["traceparent"] = trace.to_header()
         if trace.tracestate is not None:
             headers["tracestate"] = trace.tracestate
+    if with_baggage and context.baggage and (text := context.baggage.to_header()):
+        headers["baggage"] = text
     return headers
 
 

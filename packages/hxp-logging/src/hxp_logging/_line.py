@@ -1,102 +1,144 @@
 """The JSON line, after OpenTelemetry's log data model."""
 
 import re
+import time
+from collections.abc import Mapping
+from sys import modules
 from typing import TYPE_CHECKING, Any
 
-from orjson import dumps, loads
+from orjson import OPT_PASSTHROUGH_DATACLASS, OPT_PASSTHROUGH_DATETIME, OPT_PASSTHROUGH_SUBCLASS, dumps, loads
 
-from ._clean import printable_text
-from ._context import trace_context
+from ._context import span_context
 from ._level import NAMES, SEVERITY_NUMBERS
+from ._secret import LIMIT, printable_text
 
 if TYPE_CHECKING:
-    from ._clean import Cleaner, Secrets
+    from ._clean import Cleaner
+    from ._context import Context
     from ._correlation import TraceContext
-    from ._options import LoggingOptions
-    from ._record import Record
+    from ._secret import Secrets
 
-_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029]")  # JSON lets these stand, but terminals and splitters act on them
+# JSON lets these stand, but terminals, editors and splitters act on them: DEL, C1, line separators, bidi controls.
+_UNSAFE = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
+_PLAIN_ONLY = OPT_PASSTHROUGH_DATACLASS | OPT_PASSTHROUGH_DATETIME | OPT_PASSTHROUGH_SUBCLASS
+_MAX_LINE = 1 << 18
+_MAX_HEADS = 1024
+_MAX_EVENT = 256
+_EMPTY = len(b"}\n")
 
 
-def correlation_head(request_id: str | None, trace: "TraceContext | None") -> bytes:
-    """Encode what every line of a request has in common."""
+def correlation_tail(request_id: str | None, trace: "TraceContext | None") -> bytes:
+    """Encode what every line of a request ends with."""
     fields = {}
     if trace is not None:
         fields = {"trace_id": trace.trace_id, "span_id": trace.span_id, "trace_flags": trace.trace_flags}
     if request_id is not None:
         fields["request_id"] = printable_text(request_id)
-    return _members(fields)
+    return b",%b\n" % dumps(fields)[1:] if fields else b"}\n"
 
 
 class JsonLine:
-    """Writes records as JSON; all that a logger's lines have in common is encoded once.
+    """Writes what was said as JSON; all that lines have in common is encoded once.
 
     Args:
-        options: Name the service.
+        resource: Names the service, under OpenTelemetry's names.
     """
 
-    def __init__(self, options: "LoggingOptions", cleaner: "Cleaner", secrets: "Secrets") -> None:
+    def __init__(self, resource: Mapping[str, str], cleaner: "Cleaner", secrets: "Secrets") -> None:
         self._cleaner = cleaner
+        self._is_open = cleaner.open_names.issuperset
         self._secrets = secrets
-        self._heads: dict[tuple[str, int], bytes] = {}
-        resource = {
-            "service.name": options.service,
-            "service.version": options.version,
-            "service.instance.id": options.instance,
-            "deployment.environment.name": options.environment,
-        }
-        self._resource = {name: value for name, value in resource.items() if value is not None}
+        self._resource = dict(resource)
+        self._heads: dict[tuple[str, int, str], bytes] = {}
+        self._second = (-1, b"")
+        self._tail = (b"", b"")  # as it is in the context, and as it is written
+        secrets.on_change(self.forget)
 
-    def __call__(self, record: "Record") -> bytes:
+    def __call__(
+        self, now: float, level: int, logger: str, event: str, fields: dict[str, Any], context: "Context"
+    ) -> bytes:
         """Return the line, with its line break."""
-        head = self._heads.get((record.logger, record.level)) or self._make_head(record.logger, record.level)
-        context = record.context.head or _span_head()
         try:
-            rest = dumps(record.event) + b',"attributes":' + dumps(record.fields)
-        except TypeError:  # a lone surrogate, or an integer beyond 64 bits
-            rest = b'%b,"attributes":%b' % (
-                dumps(self._cleaner.text(record.event)),
-                dumps(self._cleaner.clean(record.fields)),
+            head = self._heads.get((logger, level, event)) or self._make_head(logger, level, event)
+            rest = dumps(fields, None, _PLAIN_ONLY)
+            plain = (
+                len(rest) <= LIMIT
+                and rest.rfind(b"{") == 0
+                and b"[" not in rest
+                and (self._is_open(fields) or self._cleaner.are_open(fields))
             )
-        line = b"".join((b'{"timestamp":"', record.stamp.encode(), b'",', head, context, b'"body":', rest, b"}\n"))
-        for secret in self._secrets.encoded:
-            if secret in line:
-                line = dumps(self._hide(loads(line))) + b"\n"
-                break
-        if line.isascii() and b"\x7f" not in line:
-            return line
-        return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line.decode()).encode()
+        except TypeError:  # what the encoder does not know, and lone surrogates
+            head = self._make_head(logger, level, event)
+            plain = False
+        if not plain:
+            rest = self._encode(fields)
+        if self._secrets.is_suspect(rest):
+            rest = dumps(hide_in(loads(rest), self._secrets))
+        whole = int(now)
+        second, stamp = self._second
+        if whole != second:
+            stamp = time.strftime('{"timestamp":"%Y-%m-%dT%H:%M:%S', time.gmtime(whole)).encode()
+            self._second = (whole, stamp)
+        raw, tail = self._tail
+        if raw is not context.tail or context.trace is None:
+            tail = self._make_tail(context)
+        line = b'%b.%06dZ",%b%b%b' % (stamp, (now - whole) * 1_000_000, head, rest, tail)
+        return line if line.isascii() and b"\x7f" not in line else safe(line)
 
-    def _make_head(self, logger: str, level: int) -> bytes:
-        head = _members(
-            {
-                "severity_text": NAMES[level],
-                "severity_number": SEVERITY_NUMBERS[level],
-                "logger": self._cleaner.text(logger),
-                **self._resource,
-            }
-        )
-        if len(self._heads) < 1024:
-            self._heads[logger, level] = head
+    def forget(self) -> None:
+        """Encode everything anew: there are other secrets now."""
+        self._heads.clear()
+        self._tail = (b"", b"")
+
+    def _encode(self, fields: Mapping[str, Any]) -> bytes:
+        rest = dumps(self._cleaner.prepare(fields))
+        return rest if len(rest) <= _MAX_LINE else dumps({"…": f"[cut, {len(rest)} bytes]"})
+
+    def _make_head(self, logger: str, level: int, event: str) -> bytes:
+        text = self._cleaner.text
+        members = {
+            "severity_text": NAMES[level],
+            "severity_number": SEVERITY_NUMBERS[level],
+            "logger": text(logger),
+            **self._resource,
+            "body": text(event if isinstance(event, str) else str(event)),
+        }
+        head = self._hidden(dumps(members))[1:-1] + b',"attributes":'
+        if type(event) is str and len(event) <= _MAX_EVENT:
+            if len(self._heads) >= _MAX_HEADS:  # events that vary: begin anew rather than grow
+                self._heads.clear()
+            self._heads[logger, level, event] = head
         return head
 
-    def _hide(self, value: Any) -> Any:
-        """Replace secrets in what a line holds, not in its bytes, so that it stays JSON."""
-        if isinstance(value, dict):
-            return {self._secrets.hide(name): self._hide(item) for name, item in value.items()}
-        if isinstance(value, list):
-            return [self._hide(item) for item in value]
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            shown = self._secrets.hide(str(value))
-            return shown if shown != str(value) else value
-        return self._secrets.hide(value) if isinstance(value, str) else value
+    def _make_tail(self, context: "Context") -> bytes:
+        raw = tail = context.tail
+        if context.trace is None and "opentelemetry.trace" in modules:
+            raw = tail = correlation_tail(context.request_id, span_context())
+        if len(raw) > _EMPTY:
+            tail = b",%b\n" % self._hidden(b"{%b" % raw[1:-1])[1:]
+        self._tail = (raw, tail)
+        return tail
+
+    def _hidden(self, encoded: bytes) -> bytes:
+        if self._secrets.is_suspect(encoded):
+            return dumps(hide_in(loads(encoded), self._secrets))
+        return encoded
 
 
-def _span_head() -> bytes:
+def safe(line: bytes) -> bytes:
+    """Write out what must not stand in a line of text."""
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return _UNSAFE.sub(lambda match: b"\\u%04x" % ord(match[0].decode()), line)
 
-    trace = trace_context()
-    return b"" if trace is None else correlation_head(None, trace)
 
-
-def _members(fields: dict[str, Any]) -> bytes:
-    return dumps(fields)[1:-1] + b"," if fields else b""
+def hide_in(value: Any, secrets: "Secrets") -> Any:
+    """Replace secrets in what a line holds, not in its bytes, so that it stays JSON."""
+    if isinstance(value, dict):
+        return {secrets.hide(name): hide_in(item, secrets) for name, item in value.items()}
+    if isinstance(value, list):
+        return [hide_in(item, secrets) for item in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        shown = secrets.hide(str(value))
+        return shown if shown != str(value) else value
+    return secrets.hide(value) if isinstance(value, str) else value

@@ -84,6 +84,16 @@ class Logger:
         if (channel := self._channel).threshold <= CRITICAL:
             channel.core.emit(channel, CRITICAL, event, {**self._bound, **fields} if self._bound else fields)
 
+    def log(self, level: str, event: str, /, **fields: Any) -> None:
+        """Say something at a level that is only known at run time.
+
+        Raises:
+            ValueError: There is no such level.
+        """
+        number = level_number(level)
+        if (channel := self._channel).threshold <= number:
+            channel.core.emit(channel, number, event, {**self._bound, **fields} if self._bound else fields)
+
     def exception(self, event: str, /, **fields: Any) -> None:
         """Say what failed, with the exception that is being handled."""
         self.error(event, exc_info=sys.exc_info()[1], **fields)

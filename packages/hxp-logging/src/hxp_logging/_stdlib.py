@@ -39,25 +39,32 @@ class Handler(logging.Handler):
 class Bridge:
     """What was installed, and how things were before."""
 
-    def __init__(self, target: "Logging", level: int, levels: Mapping[str, int]) -> None:
+    def __init__(self, target: "Logging") -> None:
         self._handler = Handler(target)
         self._before: dict[logging.Logger, tuple[list[logging.Handler], int, bool]] = {}
+        self._followed: set[str] = set()
         root = logging.getLogger()
         self._take(root, [self._handler])
-        root.setLevel(level)
         for name in _OWN_HANDLERS:
             self._take(logging.getLogger(name), [])
-        for name, number in levels.items():
-            self.follow(number, name)
         self._captured = _captures_warnings()
         logging.captureWarnings(capture=True)
 
-    def follow(self, level: int, name: str | None) -> None:
-        """Set a level there too, so that records which nobody wants are not made."""
-        logger = logging.getLogger(name)
-        if logger not in self._before:
-            self._before[logger] = (logger.handlers[:], logger.level, logger.propagate)
-        logger.setLevel(level)
+    def follow(self, levels: Mapping[str, int]) -> None:
+        """Set levels there too, so that records which nobody wants are not made.
+
+        Args:
+            levels: By logger; that of the root is under the empty name.
+        """
+        for name in self._followed - set(levels):
+            logger = logging.getLogger(name)
+            logger.setLevel(self._before[logger][1])
+        self._followed = set(levels)
+        for name, level in levels.items():
+            logger = logging.getLogger(name)
+            if logger not in self._before:
+                self._before[logger] = (logger.handlers[:], logger.level, logger.propagate)
+            logger.setLevel(level)
 
     def remove(self) -> None:
         """Put everything back."""

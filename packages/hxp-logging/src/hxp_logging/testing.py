@@ -17,8 +17,14 @@ class _ListSink:
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
 
-    def write(self, line: bytes) -> None:
+    def write(self, line: bytes, _level: int, /) -> None:
         self.events.append(loads(line))
+
+    def flush(self, _timeout: float, /) -> None:
+        pass
+
+    def reopen(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
