@@ -54,8 +54,9 @@ class Pipeline:
         Raises:
             ResilienceError: A policy ended the call.
         """
-        frame = self._frame(asynchronous=True)
-        self.__dict__["call"] = frame  # from the second call on there is nothing between
+        frame = self.__dict__.get("call")  # there already, if somebody holds on to the bound method of before
+        if frame is None:
+            frame = self.__dict__["call"] = self._frame(asynchronous=True)  # from now on there is nothing between
         made: Coroutine[Any, Any, T] = frame(function, *args, **kwargs)
         return made
 
@@ -66,8 +67,9 @@ class Pipeline:
             ResilienceError: A policy ended the call.
             TypeError: A policy has no synchronous twin.
         """
-        frame = self._frame(asynchronous=False)
-        self.__dict__["call_sync"] = frame  # as above
+        frame = self.__dict__.get("call_sync")
+        if frame is None:
+            frame = self.__dict__["call_sync"] = self._frame(asynchronous=False)  # as above
         made: T = frame(function, *args, **kwargs)
         return made
 

@@ -105,7 +105,11 @@ class BasePolicy(Generic[O]):
 
 def _weave_in(kind: type[BasePolicy[Any]], name: str) -> Callable[..., Any]:
     """Put what the fragment makes in the place of the method that asked: from the second call on it is direct."""
+    present: Callable[..., Any] = getattr(kind, name)
+    asks = getattr(BasePolicy, name)
+    if present is not asks:
+        return present  # somebody holds on to the bound method of before
     made = as_method(kind.fragment, asynchronous=name == "call")
-    woven = update_wrapper(made, getattr(kind, name))
+    woven = update_wrapper(made, asks)
     setattr(kind, name, woven)
     return woven
