@@ -37,7 +37,7 @@ def load(model: type[T], sources: Sequence[Source]) -> Snapshot[T]:
     rank: dict[tuple[str, str | None], int] = {}
     root = layers[0].root if layers else Node({}, Where("configuration"))
     for index, layer in enumerate(layers):
-        rank.setdefault(layer.root.where[:2], index)
+        rank.setdefault(layer.root.base[:2], index)
         if index:
             root = merge(root, layer.root, layer.fold)
     return Snapshot(validate(model, root, rank), root)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ._origin import Origin
 
@@ -21,9 +21,20 @@ class Where(NamedTuple):
     line: int | None = None
     column: int | None = None
 
+    def at(self, mark: Mark | None) -> Where:
+        """Return a position in this source."""
+        return self if mark is None else Where(self.source, self.file, mark.line + 1, mark.column + 1)
+
     def origin(self) -> Origin:
         """Return the place in its public form."""
         return Origin(*self)
+
+
+class Position(NamedTuple):
+    """A mark of our own, for sources that PyYAML does not read."""
+
+    line: int
+    column: int
 
 
 class Opaque(NamedTuple):
@@ -32,21 +43,54 @@ class Opaque(NamedTuple):
     value: Any
 
 
+class Mark(Protocol):
+    """What a parser keeps of a position; PyYAML's marks are such."""
+
+    @property
+    def line(self) -> int:
+        """Counted from 0."""
+        ...
+
+    @property
+    def column(self) -> int:
+        """Counted from 0, in characters."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """A value with its place.
 
-    `data` is a dict of nodes, a list of nodes or an opaque value. `raw` is the text it was written as. `key`
-    is the place of the mapping key that leads here. `textual` marks values from a source that only knows
-    text. `lost` is the node that this one replaced.
+    Positions stay the parser's marks until somebody asks for them: hardly any of them is ever asked for, and making
+    them costs as much as the parsing does.
+
+    Attributes:
+        data: A dict of nodes, a list of nodes or an opaque value.
+        base: The source, without a position.
+        mark: The position in it; None for a source without positions.
+        raw: The text that the value was written as.
+        key_mark: The position of the mapping key that leads here.
+        textual: Whether it came from a source that only knows text.
+        lost: The node that this one replaced.
     """
 
     data: Any
-    where: Where
+    base: Where
+    mark: Mark | None = None
     raw: str | None = None
-    key: Where | None = None
+    key_mark: Mark | None = None
     textual: bool = False
     lost: Node | None = None
+
+    @property
+    def where(self) -> Where:
+        """The place of the value."""
+        return self.base.at(self.mark)
+
+    @property
+    def key(self) -> Where:
+        """The place of the key that leads here, or else of the value."""
+        return self.base.at(self.key_mark or self.mark)
 
     def plain(self) -> Any:
         """Return the value as plain dicts, lists and scalars."""
@@ -79,7 +123,7 @@ class Node:
 
     def anchor(self) -> Where:
         """Return the place to point at: a scalar itself, the key of a section."""
-        return self.key if self.key and isinstance(self.data, dict | list) else self.where
+        return self.key if isinstance(self.data, dict | list) else self.where
 
     def leaves(self, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], Node]]:
         """Yield every leaf with its path; an empty section counts as a leaf."""

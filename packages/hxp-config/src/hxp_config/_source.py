@@ -233,23 +233,22 @@ def _placed(node: Node, where: Where, raw: str | None) -> Node:
         data = {key: _placed(child, where, child.raw) for key, child in data.items()}
     elif isinstance(data, list):
         data = [_placed(child, where, child.raw) for child in data]
-    return Node(data, where, raw=raw, key=where)
+    return Node(data, where, raw=raw, textual=True)
 
 
 def _nested(segments: Sequence[str], value: Node) -> Node:
     node = value
     for segment in reversed(segments):
-        node.key = value.where
-        node = Node({segment: node}, value.where)
+        node = Node({segment: node}, value.base)
     return node
 
 
 def _from_python(value: Any, where: Where) -> Node:
     if isinstance(value, dict):
-        return Node({key: _from_python(child, where) for key, child in value.items()}, where, key=where)
+        return Node({key: _from_python(child, where) for key, child in value.items()}, where)
     if isinstance(value, list | tuple):
-        return Node([_from_python(child, where) for child in value], where, key=where)
-    return Node(value, where, raw=str(value), key=where)
+        return Node([_from_python(child, where) for child in value], where)
+    return Node(value, where, raw=str(value))
 
 
 def _refusal(message: str, origin: Origin) -> ConfigError:

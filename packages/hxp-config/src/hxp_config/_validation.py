@@ -93,12 +93,12 @@ def _problem(model: Any, root: Node, detail: ErrorDetails) -> ConfigProblem:
     path, node = _find(root, location)
     kind = detail["type"]
     if kind in _UNKNOWN:
-        place = node.key or node.where
+        place = node.key
         suggestion = suggest(models_at(model, location[:-1]), str(location[-1]))
         return ConfigProblem(join_path(path), "unknown key", place.origin(), suggestion)
     if kind == "missing":
         return ConfigProblem(join_path((*path, location[-1])), "a required key is missing", node.anchor().origin())
-    place = node.key if location[-1:] == ("[key]",) and node.key else node.anchor()
+    place = node.key if location[-1:] == ("[key]",) else node.anchor()
     return ConfigProblem(join_path(path), _message(detail), place.origin())
 
 

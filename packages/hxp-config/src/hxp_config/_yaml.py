@@ -12,7 +12,7 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import Resolver
 
 from ._errors import ConfigError, ConfigProblem
-from ._node import Node, Opaque, Where
+from ._node import Node, Opaque, Position, Where
 from ._path import join_path
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ MAX_EXPANSION = 10_000
 
 _PREFIX = "tag:yaml.org,2002:"
 _STR = _PREFIX + "str"
+_INT = _PREFIX + "int"
+_BOOL = _PREFIX + "bool"
+_BOOLS = MappingProxyType({"true": True, "false": False})
 _MERGE = _PREFIX + "merge"
 _SYNTAX_TAGS = frozenset({_MERGE, _PREFIX + "value", _PREFIX + "yaml"})
 _IMPLICIT = MappingProxyType(dict(Resolver.yaml_implicit_resolvers))
@@ -50,7 +53,10 @@ class _TooDeepError(Exception):
 class _Loader(_Parser):
     """PyYAML's parser with a depth limit, without which libyaml overflows its stack, and a lean resolver."""
 
-    _depth = 0
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._tags: dict[str, str] = {}
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:  # noqa: ARG002 (PyYAML's signature)
         self._depth += 1
@@ -62,7 +68,12 @@ class _Loader(_Parser):
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
         if kind is ScalarNode:
-            return implicit_tag(value) if implicit[0] else _STR
+            if not implicit[0]:
+                return _STR
+            tag = self._tags.get(value)  # keys come again and again
+            if tag is None:
+                tag = self._tags[value] = implicit_tag(value)
+            return tag
         return _PREFIX + ("seq" if kind is SequenceNode else "map")
 
 
@@ -133,8 +144,7 @@ def _character(text: str, builder: _Builder) -> tuple[str, Any]:
     position = found.start() if found else 0
     line = text.count("\n", 0, position)
     column = position - (text.rfind("\n", 0, position) + 1)
-    where = Where(builder.source, builder.file, line + 1, column + 1)
-    return f"the character U+{ord(text[position]):04X} is not allowed", where.origin()
+    return f"the character U+{ord(text[position]):04X} is not allowed", builder.at(Position(line, column))
 
 
 class _StopError(Exception):
@@ -145,8 +155,7 @@ class _Builder:
     """Turns PyYAML nodes into ours and collects what is wrong with them."""
 
     def __init__(self, source: str, file: str | None) -> None:
-        self.source = source
-        self.file = file
+        self._base = Where(source, file)
         self.problems: list[ConfigProblem] = []
         self._constructor = SafeConstructor()
         self._seen: set[int] = set()
@@ -154,7 +163,7 @@ class _Builder:
         self._expanded = 0
 
     def at(self, mark: Mark | None) -> Any:
-        return self._where(mark).origin()
+        return self._base.at(mark).origin()
 
     def build(self, root: Any, path: tuple[object, ...]) -> Node | None:
         try:
@@ -162,21 +171,16 @@ class _Builder:
         except _StopError:
             return None
 
-    def _where(self, mark: Mark | None) -> Where:
-        if mark is None:
-            return Where(self.source, self.file)
-        return Where(self.source, self.file, mark.line + 1, mark.column + 1)
-
     def _refuse(self, path: tuple[object, ...], message: str, node: Any) -> None:
         self.problems.append(ConfigProblem(join_path(path), message, self.at(node.start_mark)))
 
-    def _node(self, node: Any, path: tuple[object, ...], key: Where | None = None) -> Node:
+    def _node(self, node: Any, path: tuple[object, ...], key: Mark | None = None) -> Node:
         if id(node) in self._seen:
             self._count_alias(node, path)
         self._seen.add(id(node))
-        where = self._where(node.start_mark)
         if isinstance(node, ScalarNode):
-            return Node(self._scalar(node, path), where, raw=node.value, key=key)
+            data = node.value if node.tag == _STR else self._scalar(node, path)
+            return Node(data, self._base, node.start_mark, node.value, key)
         self._enter(node, path)
         data: Any
         if node.tag == _PREFIX + "map" and isinstance(node, MappingNode):
@@ -186,7 +190,7 @@ class _Builder:
         else:
             data = self._odd(node, path)
         self._open.discard(id(node))
-        return Node(data, where, key=key)
+        return Node(data, self._base, node.start_mark, None, key)
 
     def _count_alias(self, node: Any, path: tuple[object, ...]) -> None:
         self._expanded += 1
@@ -204,9 +208,13 @@ class _Builder:
         self._open.add(id(node))
 
     def _scalar(self, node: Any, path: tuple[object, ...]) -> Any:
-        tag = node.tag
+        tag, text = node.tag, node.value
         if tag == _STR:
-            return node.value
+            return text
+        if tag == _INT and text.isdecimal() and text.isascii() and (text[0] != "0" or text == "0") and len(text) < 19:
+            return int(text)
+        if tag == _BOOL and text in _BOOLS:
+            return _BOOLS[text]
         construct = _SCALARS.get(tag)
         if construct is None:
             self._refuse_tag(node, path)
@@ -234,11 +242,11 @@ class _Builder:
                     self._refuse((*path, "<<"), "duplicate key", key_node)
                 merged = self._merged(value_node, path)
                 continue
-            key = self._key(key_node, path)
+            key = key_node.value if key_node.tag == _STR else self._key(key_node, path)
             if key in own:
-                first = own[key].key
-                self._refuse((*path, key), f"duplicate key, first at line {first.line if first else 0}", key_node)
-            own[key] = self._node(value_node, (*path, key), self._where(key_node.start_mark))
+                message = f"duplicate key, first at line {own[key].key.line}"
+                self._refuse((*path, key), message, key_node)
+            own[key] = self._node(value_node, (*path, key), key_node.start_mark)
         return merged | own if merged else own
 
     def _key(self, node: Any, path: tuple[object, ...]) -> Any:
