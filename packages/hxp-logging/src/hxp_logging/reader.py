@@ -56,6 +56,13 @@ class Line:
         """Its time, RFC 3339 UTC; empty if it has none."""
         return str((self.told or {}).get("timestamp", ""))
 
+    @property
+    def said(self) -> str:
+        """Its event and fields as one text; the whole of a line that is not JSON."""
+        if self.told is None:
+            return self.raw
+        return f"{self.told.get('body', '')} {dumps(self.told.get('attributes', {})).decode()}"
+
     def pretty(self, *, colour: bool = False) -> str:
         """Return it as a line for people, with its traceback beneath it; a line that is not JSON as it stands."""
         told = self.told
@@ -86,7 +93,7 @@ class Query:
         logger: This one and its children.
         request_id: Of this request.
         since: The first moment; see `parse_since`.
-        text: Somewhere in the line, whatever its case.
+        text: Somewhere in its event or fields, whatever its case.
     """
 
     level: str | None = None
@@ -101,7 +108,7 @@ class Query:
 
     def fits(self, line: Line) -> bool:
         """Tell whether a line is wanted; one that is not JSON only where nothing but its text counts."""
-        if self.text is not None and self.text.casefold() not in line.raw.casefold():
+        if self.text is not None and self.text.casefold() not in line.said.casefold():
             return False
         if (self.level, self.logger, self.request_id, self.since) == (None, None, None, None):
             return True

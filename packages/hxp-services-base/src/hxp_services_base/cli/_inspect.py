@@ -1,4 +1,4 @@
-"""`hxp ps`, `hxp logs` and `hxp doctor`: what runs, what it said, and what is in the way."""
+"""`hxp ps` and `hxp doctor`: what runs, and what is in the way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import platform
 import shutil
 import sys
 import time
-from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,9 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ..chassis import PROBE_PORT_OFFSET, holder_of
-from ..commands import Argument, CommandError, Option, stack_here
+from ..commands import CommandError, Option, stack_here
 from ..engines import missing_cpu_flags
 from ..orchestration import STATE_DIR, StackState
+from ._logs import logs as logs  # noqa: PLC0414 - the entry point `logs` still names this module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,52 +49,6 @@ def ps(*, as_json: Annotated[bool, _JSON] = False) -> None:
         reason = node.reason or (f"before: {node.last_exit}" if node.last_exit else "")
         table.add_row(node.name, f"[{colour}]{node.state}[/]", age, pid, str(node.restarts), node.url, reason)
     Console().print(table)
-
-
-def logs(
-    service: Annotated[str | None, Argument(help="One service; all of them unless given.")] = None,
-    *,
-    follow: Annotated[bool, Option("-f", "--follow", help="Wait for more.")] = False,
-    lines: Annotated[int, Option("-n", "--lines", help="Lines from the end to begin with.")] = 50,
-) -> None:
-    """Print what the services of this stack wrote."""
-    folder = STATE_DIR / "log"
-    names = [path.stem for path in sorted(folder.glob("*.log"))]
-    if service is not None and service not in names:
-        known = ", ".join(names) or "none yet"
-        raise CommandError(f"there is no log of {service!r} in {folder} (there are: {known})")
-    chosen = [service] if service is not None else names
-    offsets: dict[str, int] = {}
-    for name in chosen:
-        path = folder / f"{name}.log"
-        with path.open("rb") as file:
-            for line in deque(file, maxlen=max(0, lines)):
-                _print_line(name, line, prefixed=len(chosen) > 1)
-            offsets[name] = file.tell()
-    try:
-        while follow:
-            for name, line in _news(folder, offsets):
-                _print_line(name, line, prefixed=len(chosen) > 1)
-            sys.stdout.flush()
-            time.sleep(0.2)
-    except KeyboardInterrupt:
-        return
-
-
-def _news(folder: Path, offsets: dict[str, int]) -> Iterator[tuple[str, bytes]]:
-    for name, offset in offsets.items():
-        path = folder / f"{name}.log"
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            file.seek(offset if size >= offset else 0)
-            for line in file:
-                yield name, line
-            offsets[name] = file.tell()
-
-
-def _print_line(name: str, line: bytes, *, prefixed: bool) -> None:
-    text = line.decode(errors="replace").rstrip("\n")
-    print(f"{name:<10} {text}" if prefixed else text)
 
 
 @dataclass(frozen=True, slots=True)
