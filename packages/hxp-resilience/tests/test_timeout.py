@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from threading import Thread
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
-from hxp_resilience import AttemptTimeoutError, Deadline, DeadlineExceededError, Timeout, current_deadline
+from hxp_resilience import (
+    AttemptTimeoutError,
+    Deadline,
+    DeadlineExceededError,
+    Pipeline,
+    Retry,
+    Timeout,
+    TimeoutOptions,
+    TotalTimeout,
+    current_deadline,
+)
+from hxp_resilience.testing import RecordingHook, no_waiting
 
 if TYPE_CHECKING:
     from hxp_resilience.testing import ManualClock
@@ -134,3 +147,297 @@ def test_a_deadline_is_given_in_one_way() -> None:
 def test_a_manual_clock_does_not_go_back(clock: ManualClock) -> None:
     with pytest.raises(ValueError, match="does not go back"):
         clock.advance(-1.0)
+
+
+async def test_nested_timeouts_keep_their_meaning() -> None:
+    with pytest.raises(AttemptTimeoutError, match=r"0\.01 s"):  # the inner one
+        await Timeout(60.0).call(Timeout(0.01).call, forever)
+    with pytest.raises(AttemptTimeoutError, match=r"0\.01 s"):  # the outer one
+        await Timeout(0.01).call(Timeout(60.0).call, forever)
+    with pytest.raises(AttemptTimeoutError, match=r"0\.02 s"):
+        async with asyncio.timeout(60.0):
+            await Timeout(0.02).call(forever)
+    with pytest.raises(TimeoutError) as caught:
+        async with asyncio.timeout(0.01):
+            await Timeout(60.0).call(forever)
+    assert type(caught.value) is TimeoutError
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0  # every account is settled
+
+
+async def test_both_at_once_belong_to_the_outer_one() -> None:
+    loop = asyncio.get_running_loop()
+    with pytest.raises(TimeoutError) as caught:
+        async with asyncio.timeout_at(loop.time() + 0.01):
+            await Timeout(0.01).call(forever)
+    assert type(caught.value) in {TimeoutError, AttemptTimeoutError}
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_a_cancellation_from_outside_wins_over_the_timeout() -> None:
+    entered = asyncio.Event()
+
+    async def stubborn() -> None:
+        entered.set()
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()  # somebody else, while the timeout's own cancellation is on its way
+            raise
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(Timeout(0.01).call(stubborn))
+
+
+async def test_a_task_group_is_cancelled_as_a_whole() -> None:
+    ended = []
+
+    async def member() -> None:
+        try:
+            await forever()
+        finally:
+            ended.append(1)
+
+    async def group() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(member())
+            tasks.create_task(member())
+
+    with pytest.raises(AttemptTimeoutError):
+        await Timeout(0.01).call(group)
+    assert ended == [1, 1]
+    with pytest.raises(ExceptionGroup) as caught:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(Timeout(0.01).call(forever))
+            tasks.create_task(member())
+    assert isinstance(caught.value.exceptions[0], AttemptTimeoutError)
+    assert len(ended) == 3
+
+
+async def test_the_scopes_of_anyio_keep_their_meaning() -> None:
+    with anyio.move_on_after(0.01) as scope:
+        await Timeout(60.0).call(forever)
+    assert scope.cancelled_caught
+    with pytest.raises(AttemptTimeoutError):
+        with anyio.fail_after(60.0):
+            await Timeout(0.01).call(anyio.sleep_forever)
+
+    async def inner() -> str:
+        with anyio.move_on_after(0.01):
+            await forever()
+        return "went on"
+
+    assert await Timeout(60.0).call(inner) == "went on"
+
+
+async def test_calls_of_one_length_share_one_timer() -> None:
+    loop, timeout = asyncio.get_running_loop(), Timeout(30.0)
+    made = []
+    call_at = loop.call_at
+    loop.call_at = lambda when, *rest, **more: (made.append(when), call_at(when, *rest, **more))[1]  # type: ignore[method-assign,assignment]
+    try:
+
+        async def quick() -> None:
+            await asyncio.sleep(0)
+
+        await asyncio.gather(*(timeout.call(quick) for _ in range(100)))
+        for _ in range(100):
+            await timeout.call(quick)
+    finally:
+        del loop.call_at  # type: ignore[method-assign]
+    assert len(made) == 1
+    assert timeout.statistics().pending == 0
+
+
+async def test_each_call_has_its_whole_time_though_the_timer_is_shared() -> None:
+    timeout, loop = Timeout(0.05), asyncio.get_running_loop()
+
+    async def timed(delay: float) -> float:
+        await asyncio.sleep(delay)
+        started = loop.time()
+        with pytest.raises(AttemptTimeoutError):
+            await timeout.call(forever)
+        return loop.time() - started
+
+    spent = await asyncio.gather(*(timed(index * 0.01) for index in range(6)))
+    assert all(seconds >= 0.049 for seconds in spent)
+    assert timeout.statistics().expired == 6
+
+
+def test_one_timeout_serves_the_loops_of_many_threads() -> None:
+    timeout, failures = Timeout(0.02), list[str]()
+
+    async def both() -> None:
+        for _ in range(20):
+            await timeout.call(asyncio.sleep, 0)
+        with pytest.raises(AttemptTimeoutError):
+            await timeout.call(forever)
+
+    def run() -> None:
+        try:
+            asyncio.run(both())
+        except BaseException as error:  # noqa: BLE001 (told by the main thread)
+            failures.append(repr(error))
+
+    threads = [Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert timeout.statistics().expired == 8
+
+
+async def test_an_expiry_at_the_last_moment_leaves_no_cancellation_behind() -> None:
+    async def swallow() -> str:
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            return "answered after all"
+        return "never"
+
+    task = asyncio.current_task()
+    assert task is not None
+    assert await Timeout(0.01).call(swallow) == "answered after all"
+    assert task.cancelling() == 0
+    with Deadline(0.01):
+        assert await Timeout(5.0).call(swallow) == "answered after all"
+    assert task.cancelling() == 0
+
+
+async def test_in_shadow_mode_nothing_is_ended() -> None:
+    hook = RecordingHook()
+    timeout = Timeout(TimeoutOptions(0.005, shadow=True))
+    timeout.watch(hook)
+    await timeout.call(asyncio.sleep, 0.01)
+    await timeout.call(asyncio.sleep, 0)
+    assert timeout.statistics().expired == 1
+    assert [(event.kind, event.shadow) for event in hook.events] == [("timeout.expired", True)]
+    with no_waiting():
+        timeout.call_sync(lambda: None)
+    with Deadline(0.002), pytest.raises(DeadlineExceededError):  # a deadline is no shadow
+        await timeout.call(forever)
+
+
+async def test_another_length_holds_for_the_calls_that_begin_from_now_on() -> None:
+    timeout = Timeout(60.0)
+    first = asyncio.create_task(timeout.call(forever))
+    await asyncio.sleep(0)
+    timeout.reload(TimeoutOptions(0.01))
+    with pytest.raises(AttemptTimeoutError):
+        await timeout.call(forever)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+def test_a_timeout_needs_a_task() -> None:
+    async def no_task() -> None:
+        with pytest.raises(RuntimeError, match="needs a task"):
+            timeout._enter_async(None)
+
+    timeout = Timeout(1.0)
+    loop = asyncio.new_event_loop()
+    done = []
+
+    def by_hand() -> None:
+        coroutine = no_task()
+        with pytest.raises(StopIteration):
+            coroutine.send(None)
+        done.append(1)
+        loop.stop()
+
+    loop.call_soon(by_hand)
+    loop.run_forever()
+    loop.close()
+    assert done == [1]
+
+
+def test_the_synchronous_twin_lays_a_deadline_over_the_call(clock: ManualClock) -> None:
+    timeout, hook = Timeout(5.0, clock=clock), RecordingHook()
+    timeout.watch(hook)
+
+    def look(seconds: float) -> float:
+        deadline = current_deadline()
+        assert deadline is not None
+        clock.advance(seconds)
+        return deadline.remaining()
+
+    assert 4.0 < timeout.call_sync(look, 1.0) <= 5.0
+    with pytest.raises(AttemptTimeoutError, match="within 5 s") as caught:
+        timeout.call_sync(look, 6.0)
+    assert caught.value.timeline == ("answered after 6.000 s, too late",)
+    assert hook.kinds() == ["timeout.expired"]
+
+    def fail() -> None:
+        clock.advance(9.0)
+        raise ValueError("its own")
+
+    with pytest.raises(ValueError, match="its own"):
+        timeout.call_sync(fail)
+    with Deadline(0.5, clock=clock), pytest.raises(DeadlineExceededError):
+        timeout.call_sync(clock.advance, 7.0)
+    assert current_deadline() is None
+
+
+async def test_a_total_timeout_is_a_deadline_that_everything_inside_knows() -> None:
+    total, left = TotalTimeout(5.0), []
+
+    async def look() -> None:
+        deadline = current_deadline()
+        assert deadline is not None
+        left.append(deadline.remaining())
+
+    await total.call(look)
+    assert 4.0 < left[0] <= 5.0
+    assert current_deadline() is None
+    with pytest.raises(DeadlineExceededError) as caught:
+        await TotalTimeout(0.01).call(forever)
+    assert isinstance(caught.value, TimeoutError)
+    with pytest.raises(DeadlineExceededError):  # not tried again: there is no time
+        await Pipeline(TotalTimeout(0.02), Retry(9, random=lambda: 1.0)).call(fail_to_connect)
+    assert "9" not in total.explain()
+
+
+async def fail_to_connect() -> None:
+    raise ConnectionError
+
+
+def test_a_total_timeout_has_a_twin() -> None:
+    total = TotalTimeout(5.0)
+    assert total.call_sync(lambda: current_deadline() is not None)
+    with pytest.raises(DeadlineExceededError), no_waiting():
+        Pipeline(TotalTimeout(0.1), Retry(9, random=lambda: 1.0)).call_sync(raise_connection)
+
+
+def raise_connection() -> None:
+    raise ConnectionError
+
+
+def test_a_deadline_travels_in_a_header(clock: ManualClock) -> None:
+    with Deadline(2.5, clock=clock) as deadline:
+        headers = deadline.headers()
+    assert headers == {"X-Request-Timeout-Ms": "2500"}
+    there = Deadline.from_headers({"x-request-timeout-ms": " 2500 "}, clock=clock)
+    assert there is not None
+    assert there.remaining() == 2.5
+    clock.advance(9.0)
+    assert deadline.headers() == {"X-Request-Timeout-Ms": "0"}
+
+
+@pytest.mark.parametrize("sent", ["", "soon", "-5", "1.5", "1e9", "9" * 40, "²", "0x10"])
+def test_a_header_that_makes_no_sense_is_no_deadline(sent: str) -> None:
+    assert Deadline.from_headers({"X-Request-Timeout-Ms": sent}) is None
+    assert Deadline.from_headers({"Other": "1"}) is None
+
+
+def test_nobody_may_ask_for_all_the_time_in_the_world(clock: ManualClock) -> None:
+    """U5, for deadlines."""
+    there = Deadline.from_headers({"X-Request-Timeout-Ms": "999999999999"}, longest=30.0, clock=clock)
+    assert there is not None
+    assert there.remaining() == 30.0

@@ -71,7 +71,7 @@ class CircuitBreaker(BasePolicy[CircuitBreakerOptions]):
         <CircuitState.CLOSED: 'closed'>
     """
 
-    __slots__ = ("_circuit", "_clock", "_failed", "_judge", "_refused", "_stale")
+    __slots__ = ("_circuit", "_clock", "_failed", "_judge", "_refused")
 
     # The first and the last line are the whole cost of a call while all is well. No other thread comes between the
     # test and the addition: under the interpreter's lock a thread is changed at calls and backward jumps only.
@@ -106,7 +106,7 @@ else:
         self._judge = None if plain else (matcher(failure_on), failure_if)
         self._circuit = Circuit(self.options, plain=failure_if is None)
         self._clock = clock
-        self._failed = self._refused = self._stale = 0
+        self._failed = self._refused = 0
 
     @property
     def state(self) -> CircuitState:
@@ -124,7 +124,7 @@ else:
                 calls=calls,
                 failures=failures,
                 slow=slow,
-                succeeded=circuit.past + circuit.calls + self._stale - self._failed,
+                succeeded=circuit.past + circuit.calls - self._failed,
                 failed=self._failed,
                 refused=self._refused,
             )
@@ -249,7 +249,7 @@ else:
             slow = threshold is not None and started is not None and now - started >= threshold
             before = self._circuit.state
             if not self._circuit.record(epoch, now, options, failed=failed, slow=slow):
-                self._stale += 1
+                self._circuit.past += 1
             self._failed += failed
         if self._circuit.state is not before:
             self._tell_change(before)

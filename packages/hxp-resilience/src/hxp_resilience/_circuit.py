@@ -78,7 +78,7 @@ class Circuit(CountWindow):
         clean: A success needs nothing but to be counted: the circuit is closed, and no failure is in the window.
         epoch: Number of transitions so far.
         opened_at: When the present state was entered.
-        past: Outcomes counted in earlier epochs.
+        past: Outcomes of calls from earlier epochs.
         state: Where the circuit stands.
     """
 
@@ -162,6 +162,7 @@ class Circuit(CountWindow):
         if old.sliding_window_seconds != new.sliding_window_seconds and self.state is CircuitState.CLOSED:
             self.enter(CircuitState.CLOSED, now, new)
         else:
+            self.resize(self._size(old), self._size(new))
             self.judge(now, new)
 
     def _size(self, options: CircuitBreakerOptions) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class CountWindow:
-    """The outcomes of the last calls, one bit each.
+    """The outcomes of the last calls: one number with a bit for each that failed, and above those one for each slow.
 
     A run of successes is not written down one by one: `add` shifts by what `calls` has grown since. So a success in
     a window without a failure is one addition, which the breaker does in its own frame.
@@ -13,35 +13,39 @@ class CountWindow:
         calls: Outcomes since the window was made.
     """
 
-    __slots__ = ("_failed", "_marked", "_slow", "calls")
+    __slots__ = ("_bits", "_marked", "calls")
 
     def __init__(self) -> None:
         self.calls = 0
         self._marked = 0  # the value of `calls` to which the bits belong
-        self._failed = 0
-        self._slow = 0
+        self._bits = 0
 
     def add(self, size: int, *, failed: bool, slow: bool) -> None:
         """Take in one outcome."""
         self.calls += 1
         self._align(size)
-        self._failed |= failed
-        self._slow |= slow
+        self._bits |= failed | slow << size
 
     def counts(self, size: int) -> tuple[int, int, int]:
         """Return how many calls are in the window, how many failed, and how many were slow."""
         self._align(size)
-        return min(self.calls, size), self._failed.bit_count(), self._slow.bit_count()
+        failed = (self._bits & ((1 << size) - 1)).bit_count()
+        return min(self.calls, size), failed, self._bits.bit_count() - failed
+
+    def resize(self, old: int, new: int) -> None:
+        """Let another number of calls count; those that are still known stay."""
+        self._align(old)
+        kept = (1 << min(old, new)) - 1
+        self._bits = (self._bits & kept) | ((self._bits >> old) & kept) << new
 
     def _align(self, size: int) -> None:
         shift = self.calls - self._marked
         self._marked = self.calls
         if shift >= size:
-            self._failed = self._slow = 0
-            return
-        mask = (1 << size) - 1
-        self._failed = (self._failed << shift) & mask
-        self._slow = (self._slow << shift) & mask
+            self._bits = 0
+        elif shift and self._bits:
+            kept = (1 << (size - shift)) - 1  # of each half, what does not fall out
+            self._bits = (self._bits & (kept | kept << size)) << shift
 
 
 class TimeWindow:

@@ -1,0 +1,203 @@
+"""Only so many in so long."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from threading import Barrier, Thread
+
+import pytest
+from hxp_resilience import (
+    Deadline,
+    DeadlineExceededError,
+    Pipeline,
+    RateLimit,
+    RateLimitedError,
+    RateLimitOptions,
+    Traits,
+    current_traits,
+)
+from hxp_resilience.testing import ManualClock, RecordingHook, SleepRecorder, no_waiting
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+pytestmark = pytest.mark.anyio
+
+
+def test_so_many_at_once_and_then_one_by_one(clock: ManualClock) -> None:
+    limit = RateLimit(5, per=10.0, clock=clock)
+    for _ in range(5):
+        assert limit.acquire() == 0.0
+    with pytest.raises(RateLimitedError, match="more than 5 in 10 s") as caught:
+        limit.acquire()
+    assert caught.value.retry_after == pytest.approx(2.0)
+    assert caught.value.retryable
+    clock.advance(2.0)
+    assert limit.acquire() == 0.0
+    assert limit.statistics().refused == 1
+
+
+def test_each_key_has_its_own(clock: ManualClock) -> None:
+    """O3."""
+    limit = RateLimit(1, per=10.0, clock=clock)
+    for tenant in ("a", "b"):
+        with Traits(tenant=tenant):
+            limit.call_sync(len, "x")
+            with pytest.raises(RateLimitedError):
+                limit.call_sync(len, "x")
+    assert limit.acquire("c") == 0.0
+
+
+def test_tokens_are_counted_as_calls_are(clock: ManualClock) -> None:
+    limit = RateLimit(1000, per=60.0, clock=clock)
+    with Traits(cost=900):
+        limit.acquire()
+        with pytest.raises(RateLimitedError) as caught:
+            limit.acquire()
+    assert caught.value.retry_after == pytest.approx(48.0)
+    with Traits(cost=5000), pytest.raises(RateLimitedError) as caught:  # more than could ever be had
+        limit.acquire()
+    assert caught.value.retry_after is None
+
+
+async def test_a_call_may_wait_for_its_turn(clock: ManualClock) -> None:
+    sleep = SleepRecorder(clock)
+    limit = RateLimit(RateLimitOptions(1, per=2.0, max_wait=5.0), clock=clock, sleep=sleep)
+    for _ in range(4):
+        await limit.wait()
+    assert sleep.seconds == pytest.approx([2.0, 2.0, 2.0])
+    with no_waiting(clock) as waits:
+        limit.call_sync(len, "x")
+    assert waits == pytest.approx([2.0])
+    assert limit.statistics().waited == 4
+
+
+async def test_nobody_waits_for_a_turn_after_the_deadline(clock: ManualClock) -> None:
+    """O4."""
+    limit = RateLimit(RateLimitOptions(1, per=10.0, max_wait=60.0), clock=clock)
+    limit.acquire()
+    with Deadline(5.0, clock=clock), pytest.raises(DeadlineExceededError, match="after the deadline"):
+        await limit.wait()
+    clock.advance(10.0)
+    assert limit.acquire() == 0.0  # the turn was given back
+
+
+def test_memory_is_bounded(clock: ManualClock) -> None:
+    limit = RateLimit(RateLimitOptions(1, per=10.0, max_keys=100), clock=clock)
+    for key in range(100_000):
+        limit.acquire(key)
+        if key % 50 == 0:
+            clock.advance(1.0)
+    assert limit.statistics().keys <= 100
+
+
+def test_a_key_that_is_in_use_is_kept_while_there_is_room(clock: ManualClock) -> None:
+    limit = RateLimit(RateLimitOptions(1, per=1000.0, max_keys=500), clock=clock)
+    for key in range(400):
+        limit.acquire(key)
+    for key in range(400):
+        with pytest.raises(RateLimitedError):
+            limit.acquire(key)
+
+
+def test_a_key_costs_little(clock: ManualClock) -> None:
+    limit = RateLimit(RateLimitOptions(10, per=1000.0, max_keys=200_000), clock=clock)
+    keys = [str(number) for number in range(100_000)]
+    for key in keys:
+        limit.acquire(key)
+    times = limit._arrivals.times
+    assert (sys.getsizeof(times) + sum(sys.getsizeof(due) for due in times.values())) / len(keys) <= 120
+
+
+def test_of_a_thousand_threads_exactly_the_limit_gets_through(clock: ManualClock) -> None:
+    """X2."""
+    limit, through, barrier = RateLimit(50, per=10.0, clock=clock), deque[int](), Barrier(1000)
+
+    def ask() -> None:
+        barrier.wait()
+        try:
+            limit.acquire("key")
+        except RateLimitedError:
+            return
+        through.append(1)
+
+    threads = [Thread(target=ask) for _ in range(1000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(through) == 50
+
+
+def test_in_shadow_mode_nothing_is_refused(clock: ManualClock) -> None:
+    hook = RecordingHook()
+    pipeline = Pipeline(RateLimit(RateLimitOptions(2, per=10.0, shadow=True), clock=clock), hooks=[hook])
+    assert [pipeline.call_sync(len, "abc") for _ in range(5)] == [3] * 5
+    assert pipeline.statistics()["rate_limit"].refused == 3
+    assert [event.shadow for event in hook.events] == [True] * 3
+
+
+def test_other_options_keep_what_was_used(clock: ManualClock) -> None:
+    limit = RateLimit(2, per=10.0, clock=clock)
+    limit.acquire()
+    limit.acquire()
+    limit.reload(RateLimitOptions(2, per=1.0))
+    with pytest.raises(RateLimitedError):
+        limit.acquire()
+    assert "2 through in 1 s" in limit.explain()
+    assert "5 at once" in RateLimit(RateLimitOptions(2, burst=5, max_wait=1.0)).explain()
+
+
+def test_traits_hold_inside_their_block_only() -> None:
+    traits = Traits(tenant="a", priority=3, cost=2)
+    with traits:
+        with traits, Traits(tenant="b"):
+            assert current_traits().tenant == "b"
+        assert current_traits() is traits
+    assert current_traits() == Traits()
+    with pytest.raises(ValueError, match="cost"):
+        Traits(cost=-1)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"limit": 0}, {"per": 0}, {"burst": 0}, {"max_wait": -1}, {"max_keys": 0}, {"limit": float("inf")}]
+)
+def test_options_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
+    (name,) = wrong
+    with pytest.raises(ValueError, match=name):
+        RateLimitOptions(**{"limit": 1, **wrong})  # type: ignore[arg-type]
+
+
+class RateMachine(RuleBasedStateMachine):
+    """The limit against a leaky bucket, worked out with whole numbers (quarters of a second and of a call)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = ManualClock()
+        self.limit = RateLimit(RateLimitOptions(4, per=1.0, burst=8), clock=self.clock)
+        self.level: dict[str, int] = {}  # of each key, in sixteenths of a second of work
+
+    @rule(quarters=st.integers(0, 12))
+    def time_passes(self, quarters: int) -> None:
+        self.clock.advance(quarters / 4)
+        self.level = {key: max(0, level - quarters * 4) for key, level in self.level.items()}
+
+    @rule(key=st.sampled_from(["a", "b"]), cost=st.integers(1, 5))
+    def ask(self, key: str, cost: int) -> None:
+        level = self.level.get(key, 0)
+        if level + cost * 4 <= 8 * 4:
+            assert self.limit.acquire(key, cost) == 0.0
+            self.level[key] = level + cost * 4
+        else:
+            with pytest.raises(RateLimitedError) as caught:
+                self.limit.acquire(key, cost)
+            assert caught.value.retry_after == pytest.approx((level + cost * 4 - 32) / 16)
+
+    @invariant()
+    def no_key_is_over(self) -> None:
+        assert all(level <= 32 for level in self.level.values())
+
+
+TestRateMachine = RateMachine.TestCase
+TestRateMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
