@@ -133,6 +133,7 @@ if TYPE_CHECKING:
         ResponseOutputRefusalParam,
         ResponseOutputTextParam,
         ResponseReasoningItemParam,
+        SummaryTextParam,
     )
     from ._response_item import (
         OutputStatus,
@@ -160,6 +161,7 @@ if TYPE_CHECKING:
         HostedToolParam,
         ReasoningParam,
         ResponseFormatTextJSONSchemaConfigParam,
+        ResponseIncludable,
         ResponsePromptParam,
         ResponseRequest,
         ResponseStreamOptionsParam,
@@ -328,6 +330,7 @@ else:
                 "ResponseOutputRefusalParam",
                 "ResponseOutputTextParam",
                 "ResponseReasoningItemParam",
+                "SummaryTextParam",
             ),
             "_response_item": (
                 "OutputStatus",
@@ -355,6 +358,7 @@ else:
                 "HostedToolParam",
                 "ReasoningParam",
                 "ResponseFormatTextJSONSchemaConfigParam",
+                "ResponseIncludable",
                 "ResponsePromptParam",
                 "ResponseRequest",
                 "ResponseStreamOptionsParam",
@@ -522,6 +526,7 @@ __all__ = [
     "ResponseFunctionToolCallParam",
     "ResponseFunctionWebSearch",
     "ResponseInProgressEvent",
+    "ResponseIncludable",
     "ResponseIncompleteEvent",
     "ResponseInputContentParam",
     "ResponseInputFileParam",
@@ -564,6 +569,7 @@ __all__ = [
     "ResponseTopLogprob",
     "ResponseUsage",
     "ServiceTier",
+    "SummaryTextParam",
     "ToolCapabilities",
     "ToolChoiceAllowedParam",
     "ToolChoiceFunctionParam",

@@ -92,7 +92,7 @@ class PromptCacheOptions(WireModel):
     """How the prompt is cached."""
 
     mode: Literal["implicit", "explicit"] | None = None
-    ttl: ShortText | None = None
+    ttl: Literal["30m"] | None = None
 
 
 class ChatCompletionRequest(WireModel):

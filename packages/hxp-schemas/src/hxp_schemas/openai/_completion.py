@@ -42,7 +42,7 @@ class CompletionRequest(WireModel):
     top_p: Probability | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logprobs: TopLogprobs | None = None
+    logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
     prompt_logprobs: TopLogprobs | None = None
     logit_bias: LogitBias | None = None
     echo: bool | None = None

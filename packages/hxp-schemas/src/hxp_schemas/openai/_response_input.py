@@ -124,9 +124,16 @@ class ResponseCustomToolCallOutputParam(WireModel):
 
 
 class ReasoningTextParam(WireModel):
-    """A stretch of what the model thought, or its summary."""
+    """A stretch of what the model thought."""
 
-    type: Literal["summary_text", "reasoning_text"]
+    type: Literal["reasoning_text"]
+    text: Text
+
+
+class SummaryTextParam(WireModel):
+    """A summary of what the model thought."""
+
+    type: Literal["summary_text"]
     text: Text
 
 
@@ -135,7 +142,7 @@ class ResponseReasoningItemParam(WireModel):
 
     type: Literal["reasoning"]
     id: Identifier | None = None
-    summary: Annotated[list[ReasoningTextParam], Field(max_length=1024, fail_fast=True)]
+    summary: Annotated[list[SummaryTextParam], Field(max_length=1024, fail_fast=True)]
     content: Annotated[list[ReasoningTextParam], Field(max_length=1024, fail_fast=True)] | None = None
     encrypted_content: Text | None = None
     status: ItemStatus | None = None

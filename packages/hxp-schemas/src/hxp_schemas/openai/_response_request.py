@@ -21,7 +21,19 @@ from ._bounds import (
     TopLogprobs,
     User,
 )
-from ._response_input import ResponseInputItemParam
+from ._response_input import ResponseInputContentParam, ResponseInputItemParam
+
+ResponseIncludable = Literal[
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "message.input_image.image_url",
+    "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+    "reasoning.encrypted_content",
+    "message.output_text.logprobs",
+]
+"""What the answer should hold besides the answer."""
 
 
 class FunctionToolParam(WireModel):
@@ -163,7 +175,7 @@ class ResponsePromptParam(WireModel):
 
     id: Identifier
     version: ShortText | None = None
-    variables: JsonObject | None = None
+    variables: Annotated[dict[ShortText, Text | ResponseInputContentParam], Field(max_length=256)] | None = None
 
 
 class ResponseRequest(WireModel):
@@ -189,7 +201,7 @@ class ResponseRequest(WireModel):
     parallel_tool_calls: bool | None = None
     text: ResponseTextConfigParam | None = None
     reasoning: ReasoningParam | None = None
-    include: Annotated[list[ShortText], Field(max_length=32, fail_fast=True)] | None = None
+    include: Annotated[list[ResponseIncludable], Field(max_length=32, fail_fast=True)] | None = None
     previous_response_id: Identifier | None = None
     conversation: Identifier | ConversationParam | None = None
     prompt: ResponsePromptParam | None = None
