@@ -54,13 +54,12 @@ class EcsLine:
             **({"trace.id": trace.trace_id, "span.id": trace.span_id} if trace else {}),
             **({"http.request.id": self._cleaner.text(context.request_id)} if context.request_id is not None else {}),
             **errors,
-            **({"labels": {name: _label(value) for name, value in cleaned.items()}} if cleaned else {}),
+            **({"labels": {name: self._label(value) for name, value in cleaned.items()}} if cleaned else {}),
         }
         line = dumps(document) + b"\n"
         if self._secrets.is_suspect(line):
             line = dumps(hide_in(loads(line), self._secrets)) + b"\n"
         return safe(line)
 
-
-def _label(value: Any) -> Any:
-    return dumps(value).decode() if isinstance(value, dict | list) else value
+    def _label(self, value: Any) -> Any:
+        return dumps(hide_in(value, self._secrets)).decode() if isinstance(value, dict | list) else value
