@@ -131,7 +131,7 @@ except BaseException as error:
     def _enter(self) -> _Token | None:
         """Take a place if one is free and nobody waits for it."""
         with self._lock:
-            if self._running >= int(self._estimate.limit) or self._queue:
+            if self._running >= self._estimate.allowed or self._queue:
                 return None
             return self._take(current_traits().tenant)
 
@@ -158,7 +158,7 @@ except BaseException as error:
             del self._tenants[tenant]
 
     def _admit_waiting(self) -> None:
-        while self._queue and self._running < int(self._estimate.limit):
+        while self._queue and self._running < self._estimate.allowed:
             place = min(self._queue, key=lambda place: (-place.priority, self._tenants[place.tenant], place.number))
             self._queue.remove(place)
             token = self._take(place.tenant)
@@ -218,7 +218,7 @@ except BaseException as error:
         """Queue up, or go in: a place has become free, or shadow mode keeps nobody waiting."""
         options = self.options
         with self._lock:
-            free = self._running < int(self._estimate.limit) and not self._queue
+            free = self._running < self._estimate.allowed and not self._queue
             if not free and options.shadow:
                 self._refused += 1
                 self.tell("adaptive_limit.refused", shadow=True)

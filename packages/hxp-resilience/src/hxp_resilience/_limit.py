@@ -15,8 +15,8 @@ class AdaptiveLimitOptions:
         initial: Calls at once to begin with.
         smallest: The limit never falls below this.
         largest: The limit never rises above this.
-        algorithm: `gradient` (how durations develop against their long-term mean, after Gradient2 of Netflix's
-            concurrency-limits) or `vegas` (how many calls seem to queue at the target, after TCP Vegas).
+        algorithm: `gradient` (how much longer calls take than when the target is not busy, after Envoy's gradient
+            controller) or `vegas` (how many calls seem to queue at the target, after TCP Vegas).
         tolerance: How much longer than usual calls may take before the limit falls; for `gradient`.
         smoothing: Share of a new estimate that is taken over at once, above 0 and up to 1.
         window: Calls after which the limit is judged anew.
@@ -51,19 +51,32 @@ class AdaptiveLimitOptions:
             raise ValueError(f"queue_timeout must not be negative, not {self.queue_timeout!r}")
 
 
-class Estimate:
-    """The limit, and what it follows from."""
+_PROBE = 50  # windows after which the durations of an idle target are measured anew
 
-    __slots__ = ("_best", "_count", "_long", "_most", "_sum", "_windows", "limit")
+
+class Estimate:
+    """The limit, and what it follows from.
+
+    Durations are compared with those of a target that is not busy. These are measured: every so many windows the
+    limit is halved for one window, and what calls take then is the measure until the next time. So a target that
+    has become slower for good does not press the limit down, and a queue that we made does not become the measure.
+    """
+
+    __slots__ = ("_count", "_idle", "_most", "_probing", "_sum", "_windows", "limit")
 
     def __init__(self, options: AdaptiveLimitOptions) -> None:
         self.limit = float(options.initial)
-        self._best = math.inf  # the shortest mean of a window, for `vegas`
-        self._long = 0.0  # the long-term mean, for `gradient`
+        self._idle = math.inf
+        self._probing = False
         self._count = 0
         self._sum = 0.0
         self._most = 0
         self._windows = 0
+
+    @property
+    def allowed(self) -> int:
+        """How many calls may run at once now."""
+        return max(1, int(self.limit / 2 if self._probing else self.limit))
 
     def add(self, seconds: float, running: int, options: AdaptiveLimitOptions) -> None:
         """Take in a call that succeeded: how long it took, and how many ran at once."""
@@ -75,6 +88,11 @@ class Estimate:
         mean, most = max(self._sum / self._count, 1e-9), self._most
         self._count, self._sum, self._most = 0, 0.0, 0
         self._windows += 1
+        if self._probing:
+            self._probing, self._idle = False, mean
+            return
+        self._probing = self._windows % _PROBE == 0
+        self._idle = min(self._idle, mean)
         new = self._gradient(mean, options) if options.algorithm == "gradient" else self._vegas(mean)
         if new > self.limit and most < self.limit / 2:
             return  # nobody asked for more, so it is not known whether more would do
@@ -92,21 +110,12 @@ class Estimate:
         self.limit = min(float(options.largest), max(float(options.smallest), limit))
 
     def _gradient(self, mean: float, options: AdaptiveLimitOptions) -> float:
-        if self._windows <= 10:
-            self._long += (mean - self._long) / self._windows
-        else:
-            self._long += (mean - self._long) / 100
-        if self._long > 2 * mean:
-            self._long *= 0.95  # the target recovered: do not live on the memory of bad times
-        gradient = max(0.5, min(1.0, options.tolerance * self._long / mean))
+        gradient = max(0.5, min(1.0, options.tolerance * self._idle / mean))
         return self.limit * gradient + math.sqrt(self.limit)
 
     def _vegas(self, mean: float) -> float:
-        if self._windows % 50 == 0:
-            self._best = mean  # a target that has become slower for good
-        self._best = min(self._best, mean)
-        queued = self.limit * (1 - self._best / mean)
+        queued = self.limit * (1 - self._idle / mean)
         step = max(1.0, math.log10(self.limit))
         if queued < 3 * step:
             return self.limit + 5 * step
-        return self.limit - 5 * step if queued > 6 * step else self.limit
+        return self.limit - max(5 * step, queued / 2) if queued > 6 * step else self.limit
