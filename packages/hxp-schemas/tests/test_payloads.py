@@ -1,0 +1,113 @@
+"""What ten servers answer, in the shapes that their public documentation shows, is read without loss."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import pytest
+from hxp_schemas import ErrorInfo, WireModel
+from hxp_schemas import openai as o
+from hxp_schemas.sse import SSEDecoder, SSEEvent
+from hxp_schemas.stream import ChatStream, ResponseStream
+
+FOLDER = Path(__file__).parent / "payloads"
+SERVERS = {"openai", "azure", "vllm", "llamacpp", "ollama", "mistral", "groq", "openrouter", "tgi", "litellm"}
+DOCUMENTS: dict[str, type[WireModel]] = {
+    "chat": o.ChatCompletion,
+    "completion": o.Completion,
+    "embeddings": o.CreateEmbeddingResponse,
+    "models": o.ModelList,
+}
+EVENTS: dict[str, Any] = {
+    "chat": pydantic.TypeAdapter(o.ChatCompletionChunk),
+    "responses": pydantic.TypeAdapter(o.ResponseStreamEvent),
+}
+
+
+def files(kind: str) -> list[Path]:
+    return sorted(FOLDER.glob(f"*.{kind}"))
+
+
+def events(path: Path) -> list[SSEEvent]:
+    return SSEDecoder().feed(path.read_bytes())
+
+
+def check(raw: str, read: WireModel) -> None:
+    """Equal values; declared fields in declared order, unknown ones in order of arrival; in every object."""
+    before, after = json.loads(raw), json.loads(read.to_json())
+    assert after == before
+    same_order(read, before, after)
+
+
+def same_order(part: object, before: Any, after: Any) -> None:
+    if isinstance(part, list):
+        for item, item_before, item_after in zip(part, before, after, strict=True):
+            same_order(item, item_before, item_after)
+    elif isinstance(part, WireModel):
+        names = {field.alias or name: name for name, field in type(part).model_fields.items()}
+        assert list(after) == [n for n in names if n in before] + [n for n in before if n not in names]
+        for key in before:
+            same_order(getattr(part, names.get(key, key)), before[key], after[key])
+
+
+def test_ten_servers_are_here_whole_and_streamed() -> None:
+    assert {path.name.partition(".")[0] for path in files("chat.json")} == SERVERS
+    assert {path.name.partition(".")[0] for path in files("chat.sse")} == SERVERS
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in files("json") if not path.name.endswith(".error.json")], ids=lambda path: path.stem
+)
+def test_an_answer_is_read_without_loss(path: Path) -> None:
+    raw = path.read_text()
+    check(raw, DOCUMENTS[path.name.split(".")[1]].model_validate_json(raw))
+
+
+@pytest.mark.parametrize("path", files("sse"), ids=lambda path: path.stem)
+def test_every_event_of_a_stream_is_read_without_loss(path: Path) -> None:
+    for event in events(path):
+        if event.data != "[DONE]":
+            check(event.data, EVENTS[path.name.split(".")[1]].validate_json(event.data))
+
+
+@pytest.mark.parametrize("path", files("sse"), ids=lambda path: path.stem)
+def test_every_stream_is_complete_and_cut_short_it_is_not(path: Path) -> None:
+    """U2."""
+    told = events(path)
+    for length in range(len(told) + 1):
+        stream = ResponseStream() if path.name.endswith("responses.sse") else ChatStream()
+        for event in told[:length]:
+            stream.read(event)
+        assert stream.verdict == ("complete" if length == len(told) else "truncated"), stream.finding
+
+
+SAID = {
+    "azure": (400, "content_filter", "The response was filtered.", "prompt"),
+    "groq": (400, "tool_use_failed", "Failed to call a function.", None),
+    "litellm": (429, "http_429", "litellm.RateLimitError: slow down", None),
+    "llamacpp": (400, "http_400", "the request exceeds the available context size", None),
+    "mistral": (422, "http_422", "The upstream answered 422 Unprocessable", None),
+    "openai": (401, "invalid_api_key", "Incorrect API key provided: sk-wrong.", None),
+    "openrouter": (402, "http_402", "Insufficient credits", None),
+    "tgi": (422, "http_422", "Input validation error", None),
+    "vllm": (404, "http_404", "The model `x` does not exist.", None),
+}
+
+
+@pytest.mark.parametrize("path", files("error.json"), ids=lambda path: path.stem)
+def test_an_error_is_understood(path: Path) -> None:
+    status, code, message, param = SAID[path.name.partition(".")[0]]
+    info = ErrorInfo.from_response(status, path.read_bytes(), {})
+    assert (info.status, info.code, info.param) == (status, code, param)
+    assert info.message.startswith(message)
+
+
+def test_what_servers_add_can_be_reached() -> None:
+    vllm = o.ChatCompletion.model_validate_json((FOLDER / "vllm.chat.json").read_bytes())
+    assert vllm.choices[0].message.reasoning == "The user greets."
+    assert vllm.choices[0].said("stop_reason") == 151645
+    groq = o.ChatCompletion.model_validate_json((FOLDER / "groq.chat.json").read_bytes())
+    assert groq.service_tier == "on_demand"
+    mistral = o.ChatCompletion.model_validate_json((FOLDER / "mistral.chat.json").read_bytes())
+    assert mistral.choices[0].finish_reason == "model_length"
