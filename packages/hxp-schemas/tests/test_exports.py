@@ -11,12 +11,13 @@ from types import ModuleType
 from typing import TypeVar
 
 import hxp_schemas
+import hxp_schemas.builders
 import hxp_schemas.openai
 import hxp_schemas.sse
 import hxp_schemas.stream
 import pytest
 
-LAZY = [hxp_schemas, hxp_schemas.openai, hxp_schemas.stream]
+LAZY = [hxp_schemas, hxp_schemas.builders, hxp_schemas.openai, hxp_schemas.stream]
 MODULES = sorted(info.name for info in pkgutil.walk_packages(hxp_schemas.__path__, "hxp_schemas."))
 
 

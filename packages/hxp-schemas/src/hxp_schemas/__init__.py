@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from . import deployment, factories, filtering, inputs, openai, pagination, sse, stream
+    from . import builders, deployment, factories, filtering, inputs, openai, pagination, sse, stream
     from ._api import APIRequest, APIResponse
     from ._audit import AuditEvent, DecisionRecord
     from ._auth import Permission, Principal, Scope, TokenClaims
@@ -38,7 +38,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "": ("deployment", "factories", "filtering", "inputs", "openai", "pagination", "sse", "stream"),
+            "": ("builders", "deployment", "factories", "filtering", "inputs", "openai", "pagination", "sse", "stream"),
             "_api": ("APIRequest", "APIResponse"),
             "_audit": ("AuditEvent", "DecisionRecord"),
             "_auth": ("Permission", "Principal", "Scope", "TokenClaims"),
@@ -126,6 +126,7 @@ __all__ = [
     "UsageRecord",
     "WireModel",
     "Written",
+    "builders",
     "deployment",
     "factories",
     "filtering",
