@@ -17,8 +17,10 @@ from .errors import RateLimitedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
 
-    from ._redis import HitAsync, HitSync
+    from ._redis import CloseAsync, CloseSync, HitAsync, HitSync
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class SharedRateLimit(BasePolicy[SharedRateLimitOptions]):
     Redis again after a while. Needs the extra `redis`.
 
     Args:
-        url: `redis://host:port/database`.
+        url: `redis://host:port/database`; connections are made when they are needed, and closed by `aclose`.
         options: How much in how long.
         name: Of the limit; processes with the same name share it.
         clock: Monotonic clock.
@@ -92,7 +94,7 @@ class SharedRateLimit(BasePolicy[SharedRateLimitOptions]):
         'shared'
     """
 
-    __slots__ = ("_asked_at", "_clock", "_hits", "_lapses", "_local", "_refused", "_shared", "_sync_hit", "_url")
+    __slots__ = ("_asked_at", "_clock", "_lapses", "_links", "_local", "_refused", "_shared", "_sync_link", "_url")
 
     fragment: ClassVar[str] = """
 await {p}._take_async()
@@ -111,8 +113,8 @@ await {p}._take_async()
         self._url = url
         self._clock = clock
         self._local = RateLimit(options.local(), clock=clock)
-        self._hits: WeakKeyDictionary[asyncio.AbstractEventLoop, HitAsync] = WeakKeyDictionary()
-        self._sync_hit: HitSync | None = None
+        self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[HitAsync, CloseAsync]] = WeakKeyDictionary()
+        self._sync_link: tuple[HitSync, CloseSync] | None = None
         self._shared = True
         self._asked_at = 0.0
         self._refused = self._lapses = 0
@@ -147,6 +149,30 @@ await {p}._take_async()
         """
         await self._take_async()
 
+    async def aclose(self) -> None:
+        """Close the connections of this event loop, and those of threads."""
+        link = self._links.pop(asyncio.get_running_loop(), None)
+        if link is not None:
+            await link[1]()
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of threads."""
+        link, self._sync_link = self._sync_link, None
+        if link is not None:
+            link[1]()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
     async def _take_async(self) -> None:
         traits, options = current_traits(), self.options
         if self._should_ask():
@@ -165,9 +191,11 @@ await {p}._take_async()
         traits, options = current_traits(), self.options
         if self._should_ask():
             try:
-                if self._sync_hit is None:
-                    self._sync_hit = connect_sync(self._url, options.patience)
-                taken = self._sync_hit(options.limit, options.per, (self.name, traits.tenant), math.ceil(traits.cost))
+                if self._sync_link is None:
+                    self._sync_link = connect_sync(self._url, options.patience)
+                taken = self._sync_link[0](
+                    options.limit, options.per, (self.name, traits.tenant), math.ceil(traits.cost)
+                )
             except Exception as error:  # noqa: BLE001 (whatever keeps Redis from answering)
                 self._lose(error)
             else:
@@ -177,10 +205,10 @@ await {p}._take_async()
 
     def _connection(self) -> HitAsync:
         loop = asyncio.get_running_loop()
-        hit = self._hits.get(loop)
-        if hit is None:
-            hit = self._hits[loop] = connect_async(self._url, self.options.patience)
-        return hit
+        link = self._links.get(loop)
+        if link is None:
+            link = self._links[loop] = connect_async(self._url, self.options.patience)
+        return link[0]
 
     def _should_ask(self) -> bool:
         """Ask Redis, or, when it did not answer lately, let one call in a while ask it."""
