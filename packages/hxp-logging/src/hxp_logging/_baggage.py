@@ -8,7 +8,10 @@ _MAX_BYTES = 8192
 _KEY = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _VALUE = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
 _UNQUOTED = "!#$&'()*+-./:<=>?@[]^_`{|}~"
-_MEMBER = re.compile(rf"\s*({_KEY})\s*=\s*({_VALUE})((?:\s*;\s*{_KEY}(?:\s*=\s*{_VALUE})?)*)\s*")
+_OWS = r"[ \t]*"
+_MEMBER = re.compile(
+    rf"{_OWS}({_KEY}){_OWS}={_OWS}({_VALUE})((?:{_OWS};{_OWS}{_KEY}(?:{_OWS}={_OWS}{_VALUE})?)*){_OWS}"
+)
 
 
 class Baggage(Mapping[str, str]):

@@ -160,12 +160,15 @@ def follow_files(
     """
     path, query = Path(path), query or Query()
     tail = _Tail(path)
-    while True:
-        lines = tail.news()
-        yield from (line for line in lines if query.fits(line))
-        if not lines:
-            yield None
-            sleep(interval)
+    try:
+        while True:
+            lines = tail.news()
+            yield from (line for line in lines if query.fits(line))
+            if not lines:
+                yield None
+                sleep(interval)
+    finally:
+        tail.close()
 
 
 def parse_line(raw: bytes) -> Line:
@@ -236,7 +239,8 @@ class _Tail:
         changed = _inode(self._path) != self._inode
         lines += self._read()
         if changed:
-            self._before, self._looks = self._stream, _LATE_LOOKS
+            if self._stream is not None:
+                self._leave(self._stream)
             self._open()
             lines += self._read()
         elif self._stream is not None and self._path.stat().st_size < self._stream.tell():
@@ -244,12 +248,23 @@ class _Tail:
             lines += self._read()
         return lines
 
+    def close(self) -> None:
+        """Close what is open."""
+        for stream in (self._before, self._stream):
+            if stream is not None:
+                stream.close()
+
+    def _leave(self, stream: IO[bytes]) -> None:
+        if self._before is not None:
+            self._before.close()
+        self._before, self._looks = stream, _LATE_LOOKS
+
     def _late_lines(self) -> list[Line]:
         """Another process may write to a file for a moment after it was put aside."""
         if self._before is None:
             return []
         lines = [parse_line(raw) for raw in self._before.read().splitlines()]
-        self._looks -= 1
+        self._looks -= not lines
         if self._looks == 0:
             self._before.close()
             self._before = None
