@@ -111,3 +111,6 @@ def test_what_servers_add_can_be_reached() -> None:
     assert groq.service_tier == "on_demand"
     mistral = o.ChatCompletion.model_validate_json((FOLDER / "mistral.chat.json").read_bytes())
     assert mistral.choices[0].finish_reason == "model_length"
+    assert mistral.choices[0].message.text == "Hi"
+    assert o.ChoiceDelta(content="Hi").text == "Hi"
+    assert o.ChoiceDelta(content=[3, {"type": "text", "text": 3}]).text == o.ChoiceDelta().text == ""

@@ -52,9 +52,9 @@ class WireModel(pydantic.BaseModel):
             name: A declared or an unknown field.
         """
         extra = self.__pydantic_extra__ or {}
-        if name in self.__pydantic_fields_set__ or name in extra:
-            return getattr(self, name)
-        return UNSET
+        if name in extra:
+            return extra[name]
+        return getattr(self, name) if name in self.__pydantic_fields_set__ else UNSET
 
     def to_json(self) -> bytes:
         """Return the JSON: what was read as it came, what was made as the protocol wants it."""

@@ -98,6 +98,11 @@ class ChatCompletionMessage(WireModel):
     annotations: list[Annotation] | None = None
     audio: ChatCompletionAudio | None = None
 
+    @property
+    def text(self) -> str:
+        """The text of the answer, in whichever form it came; empty if there is none."""
+        return _text(self.content)
+
 
 class Choice(WireModel):
     """One answer of a chat completion."""
@@ -157,6 +162,11 @@ class ChoiceDelta(WireModel):
     tool_calls: list[ChoiceDeltaToolCall] | None = None
     function_call: ChoiceDeltaToolCallFunction | None = None
 
+    @property
+    def text(self) -> str:
+        """The text that this adds, in whichever form it came; empty if there is none."""
+        return _text(self.content)
+
 
 class ChunkChoice(WireModel):
     """One answer's share of a chunk."""
@@ -179,3 +189,10 @@ class ChatCompletionChunk(WireModel):
     service_tier: AnsweredServiceTier | None = None
     system_fingerprint: str | None = None
     obfuscation: str | None = None
+
+
+def _text(content: str | list[Any] | None) -> str:
+    """Text, or the texts among the parts that some servers send instead."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
+    return content or ""
