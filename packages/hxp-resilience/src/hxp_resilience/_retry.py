@@ -188,8 +188,10 @@ while True:
             self._matches: Callable[[Exception], bool] = _always
         else:
             self._matches = is_retryable if retry_on is None else matcher(cast("Matcher", retry_on))
-        judges_results = self._strategy is not None and not isinstance(self._strategy, tenacity.retry_if_exception)
-        self._unwanted = self._judge if judges_results else options.retry_if
+        judges_errors_only = (
+            self._strategy is None or type(self._strategy).__call__ is tenacity.retry_if_exception.__call__
+        )
+        self._unwanted = options.retry_if if judges_errors_only else self._judge
         self._eager = options.max_time is not None or options.stop is not None or self._budget is not None
         self.options = options
 
