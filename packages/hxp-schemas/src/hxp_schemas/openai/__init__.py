@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from hxp_schemas._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from ._cache import PromptCacheBreakpoint, PromptCacheOptions
     from ._capability import Modality, ModelCapabilities, ModelLimits, ParameterRange, ToolCapabilities
     from ._chat import (
         ChatCompletionAudioParam,
         ChatCompletionPredictionContentParam,
         ChatCompletionRequest,
         FunctionCallOption,
-        PromptCacheOptions,
         ReasoningEffort,
         ServiceTier,
         Verbosity,
@@ -73,7 +73,6 @@ if TYPE_CHECKING:
         FileFile,
         ImageURL,
         InputAudio,
-        PromptCacheBreakpoint,
     )
     from ._response_answer import (
         IncompleteDetails,
@@ -82,6 +81,7 @@ if TYPE_CHECKING:
         Reasoning,
         Response,
         ResponseError,
+        ResponseErrorCode,
         ResponseStatus,
         ResponseUsage,
     )
@@ -202,13 +202,13 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "_cache": ("PromptCacheBreakpoint", "PromptCacheOptions"),
             "_capability": ("Modality", "ModelCapabilities", "ModelLimits", "ParameterRange", "ToolCapabilities"),
             "_chat": (
                 "ChatCompletionAudioParam",
                 "ChatCompletionPredictionContentParam",
                 "ChatCompletionRequest",
                 "FunctionCallOption",
-                "PromptCacheOptions",
                 "ReasoningEffort",
                 "ServiceTier",
                 "Verbosity",
@@ -270,7 +270,6 @@ else:
                 "FileFile",
                 "ImageURL",
                 "InputAudio",
-                "PromptCacheBreakpoint",
             ),
             "_response_answer": (
                 "IncompleteDetails",
@@ -279,6 +278,7 @@ else:
                 "Reasoning",
                 "Response",
                 "ResponseError",
+                "ResponseErrorCode",
                 "ResponseStatus",
                 "ResponseUsage",
             ),
@@ -511,6 +511,7 @@ __all__ = [
     "ResponseCustomToolCallOutputParam",
     "ResponseCustomToolCallParam",
     "ResponseError",
+    "ResponseErrorCode",
     "ResponseErrorEvent",
     "ResponseFailedEvent",
     "ResponseFileSearchToolCall",

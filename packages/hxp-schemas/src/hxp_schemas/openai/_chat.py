@@ -24,6 +24,7 @@ from ._bounds import (
     TopLogprobs,
     User,
 )
+from ._cache import PromptCacheOptions
 from ._message import ChatCompletionMessageParam
 from ._part import TextParts
 from ._stream_option import ChatCompletionStreamOptionsParam
@@ -86,13 +87,6 @@ class FunctionCallOption(WireModel):
     """The function to call, in the older form of the field `function_call`."""
 
     name: FunctionName
-
-
-class PromptCacheOptions(WireModel):
-    """How the prompt is cached."""
-
-    mode: Literal["implicit", "explicit"] | None = None
-    ttl: Literal["30m"] | None = None
 
 
 class ChatCompletionRequest(WireModel):

@@ -13,6 +13,7 @@ class Model(WireModel):
     object: OpenEnum[Literal["model"]] = "model"
     created: int | float = 0
     owned_by: str = "hxp"
+    shutdown_date: str | None = None
 
 
 class ModelList(WireModel):

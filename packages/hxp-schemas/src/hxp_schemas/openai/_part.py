@@ -7,12 +7,7 @@ from pydantic import Field
 from hxp_schemas._wire import WireModel
 
 from ._bounds import Base64, Identifier, ShortText, Text, Url
-
-
-class PromptCacheBreakpoint(WireModel):
-    """Where a cached prefix of the prompt ends."""
-
-    mode: Literal["explicit"]
+from ._cache import PromptCacheBreakpoint
 
 
 class ChatCompletionContentPartTextParam(WireModel):

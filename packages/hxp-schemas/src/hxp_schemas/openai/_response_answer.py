@@ -33,10 +33,37 @@ class ResponseUsage(WireModel):
     total_tokens: int = 0
 
 
+ResponseErrorCode = OpenEnum[
+    Literal[
+        "server_error",
+        "rate_limit_exceeded",
+        "invalid_prompt",
+        "data_residency_mismatch",
+        "bio_policy",
+        "vector_store_timeout",
+        "invalid_image",
+        "invalid_image_format",
+        "invalid_base64_image",
+        "invalid_image_url",
+        "image_too_large",
+        "image_too_small",
+        "image_parse_error",
+        "image_content_policy_violation",
+        "invalid_image_mode",
+        "image_file_too_large",
+        "unsupported_image_media_type",
+        "empty_image_file",
+        "failed_to_download_image",
+        "image_file_not_found",
+    ]
+]
+"""Why a response failed."""
+
+
 class ResponseError(WireModel):
     """Why a response failed."""
 
-    code: OpenEnum[Literal["server_error", "rate_limit_exceeded", "invalid_prompt", "vector_store_timeout"]] | None
+    code: ResponseErrorCode | None
     message: str
 
 
@@ -54,6 +81,9 @@ class Reasoning(WireModel):
 
     effort: OpenEnum[Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]] | None = None
     summary: OpenEnum[Literal["auto", "concise", "detailed"]] | None = None
+    generate_summary: OpenEnum[Literal["auto", "concise", "detailed"]] | None = None
+    mode: OpenEnum[Literal["standard", "pro"]] | None = None
+    context: OpenEnum[Literal["auto", "current_turn", "all_turns"]] | None = None
 
 
 class Response(WireModel):
@@ -73,6 +103,7 @@ class Response(WireModel):
     status: ResponseStatus | None = None
     background: bool | None = None
     completed_at: int | float | None = None
+    conversation: dict[str, Any] | None = None
     error: Annotated[ResponseError | None, Written()] = None
     incomplete_details: Annotated[IncompleteDetails | None, Written()] = None
     instructions: Annotated[str | list[Any] | None, Written()] = None
@@ -82,7 +113,12 @@ class Response(WireModel):
     output: list[ResponseOutputItem]
     parallel_tool_calls: bool | None = True
     previous_response_id: str | None = None
+    prompt: dict[str, Any] | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_options: dict[str, Any] | None = None
+    prompt_cache_retention: OpenEnum[Literal["in_memory", "24h"]] | None = None
     reasoning: Reasoning | None = None
+    safety_identifier: str | None = None
     service_tier: str | None = None
     store: bool | None = None
     temperature: Annotated[float | None, Written()] = None

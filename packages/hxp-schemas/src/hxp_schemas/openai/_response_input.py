@@ -7,6 +7,7 @@ from pydantic import Field
 from hxp_schemas._wire import WireModel
 
 from ._bounds import Base64, FunctionName, Identifier, JsonObject, ShortText, Text, Url
+from ._cache import PromptCacheBreakpoint
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 _Annotations = Annotated[list[JsonObject], Field(max_length=1024, fail_fast=True)]
@@ -17,6 +18,7 @@ class ResponseInputTextParam(WireModel):
 
     type: Literal["input_text"]
     text: Text
+    prompt_cache_breakpoint: PromptCacheBreakpoint | None = None
 
 
 class ResponseInputImageParam(WireModel):
@@ -26,6 +28,7 @@ class ResponseInputImageParam(WireModel):
     image_url: Url | None = None
     file_id: Identifier | None = None
     detail: Literal["low", "high", "auto", "original"] | None = None
+    prompt_cache_breakpoint: PromptCacheBreakpoint | None = None
 
 
 class ResponseInputFileParam(WireModel):
@@ -37,6 +40,7 @@ class ResponseInputFileParam(WireModel):
     file_data: Base64 | None = None
     file_url: Url | None = None
     detail: Literal["auto", "low", "high"] | None = None
+    prompt_cache_breakpoint: PromptCacheBreakpoint | None = None
 
 
 class ResponseOutputTextParam(WireModel):

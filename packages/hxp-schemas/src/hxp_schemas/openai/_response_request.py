@@ -21,6 +21,7 @@ from ._bounds import (
     TopLogprobs,
     User,
 )
+from ._cache import PromptCacheOptions
 from ._response_input import ResponseInputContentParam, ResponseInputItemParam
 
 ResponseIncludable = Literal[
@@ -214,3 +215,4 @@ class ResponseRequest(WireModel):
     safety_identifier: User | None = None
     prompt_cache_key: User | None = None
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    prompt_cache_options: PromptCacheOptions | None = None
