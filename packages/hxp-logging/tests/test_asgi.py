@@ -19,6 +19,7 @@ from hxp_logging import (
 )
 from hxp_logging.asgi import CorrelationMiddleware
 from hxp_logging.testing import capture
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -45,7 +46,7 @@ def call(app: Any, *headers: tuple[bytes, bytes], path: str = "/", kind: str = "
     scope = {"type": kind, "method": "GET", "path": path, "query_string": b"", "headers": list(headers)}
     try:
         asyncio.run(app(scope, receive, send))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
         sent.append({"type": "raised", "error": error})
     return sent
 
@@ -247,8 +248,6 @@ def test_two_requests_at_once_do_not_mix(logging: Logging) -> None:
 
 
 def test_a_span_of_opentelemetry_keeps_the_trace(logging: Logging) -> None:
-    from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
-
     span = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1)))
     with use_span(span):
         _, body = call(CorrelationMiddleware(plain, logging=logging), (b"traceparent", TRACE.encode()))

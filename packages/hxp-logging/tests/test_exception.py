@@ -21,7 +21,7 @@ def attributes(error: BaseException, **options: Any) -> dict[str, Any]:
 def raised(function: Any) -> BaseException:
     try:
         function()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is looked at
         return error
     raise AssertionError
 
@@ -34,7 +34,7 @@ def test_a_chain_is_told_with_its_relations() -> None:
     def fails() -> None:
         try:
             try:
-                raise KeyError("first")
+                raise KeyError("first")  # noqa: TRY301 - what is tested
             except KeyError:
                 raise ValueError("second")  # noqa: B904 - without a cause
         except ValueError as error:
@@ -54,7 +54,7 @@ def test_a_chain_is_told_with_its_relations() -> None:
 def test_a_suppressed_context_is_not_told() -> None:
     def fails() -> None:
         try:
-            raise KeyError
+            raise KeyError  # noqa: TRY301 - what is tested
         except KeyError:
             raise ValueError from None
 
@@ -141,7 +141,7 @@ def test_a_strange_exception_is_told_as_far_as_possible() -> None:
             raise RuntimeError
 
         @property
-        def __traceback__(self) -> Any:
+        def __traceback__(self) -> Any:  # type: ignore[override]  # as awful as can be
             raise RuntimeError
 
     assert attributes(Awful())["exception.stacktrace"] == "<unprintable Awful>"

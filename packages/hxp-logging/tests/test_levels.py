@@ -238,9 +238,17 @@ def test_after_a_reboot_only_lasting_levels_are_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"{}", b'{"rules":1,"boot":""}', b'{"rules":[{"level":17}],"boot":""}', b"\xff" * 10]
-    + [b'{"boot":"","rules":[{"level":17,"logger":null,"request_id":null,"tenant":null,"until":null}]}']
-    + [b'{"boot":"","rules":[{"level":10,"logger":null,"request_id":null,"tenant":null,"until":"x"}]}'],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"rules":1,"boot":""}',
+        b'{"rules":[{"level":17}],"boot":""}',
+        b"\xff" * 10,
+        b'{"boot":"","rules":[{"level":17,"logger":null,"request_id":null,"tenant":null,"until":null}]}',
+        b'{"boot":"","rules":[{"level":10,"logger":null,"request_id":null,"tenant":null,"until":"x"}]}',
+    ],
 )
 def test_a_file_that_holds_no_levels_changes_nothing(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "levels"

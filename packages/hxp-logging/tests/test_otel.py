@@ -30,7 +30,7 @@ class Collector(HTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:  # noqa: N802 - the base class calls it so
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = zlib.decompress(body, 31)
@@ -86,7 +86,7 @@ def test_lines_reach_a_collector(collector: Collector) -> None:
 
 
 def exported(*processors: Any) -> tuple[LoggerProvider, InMemoryLogRecordExporter]:
-    exporter = InMemoryLogRecordExporter()
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the SDK has no types here
     provider = LoggerProvider(shutdown_on_exit=False)
     for processor in (*processors, SimpleLogRecordProcessor(exporter)):
         provider.add_log_record_processor(processor)
@@ -116,7 +116,7 @@ def test_records_that_others_emit_are_redacted() -> None:
     )
     logger.emit(LogRecord(body="without anything"))
     first, second = exporter.get_finished_logs()
-    told = f"{first.log_record.body} {dict(first.log_record.attributes or {})} {first.log_record.event_name}"
+    told = f"{first.log_record.body!r} {dict(first.log_record.attributes or {})} {first.log_record.event_name}"
     for hidden in ("canary", "hunter2", "private", "sk-abc"):
         assert hidden not in told
     assert (first.log_record.attributes or {})["plain"] == 2
@@ -134,11 +134,11 @@ def test_records_of_opentelemetrys_own_handler_are_redacted() -> None:
     logger = stdlib.Logger("lib")  # noqa: LOG001 - one that nobody else sees
     logger.addHandler(LoggingHandler(logger_provider=provider))
     try:
-        raise ValueError("canary-secret")
+        raise ValueError("canary-secret")  # noqa: TRY301 - what is tested
     except ValueError:
         logger.exception("with %s", "canary-secret", extra={"token": "hunter2"})
     [record] = exporter.get_finished_logs()
-    told = f"{record.log_record.body} {dict(record.log_record.attributes or {})}"
+    told = f"{record.log_record.body!r} {dict(record.log_record.attributes or {})}"
     assert "with [redacted]" in told
     assert "canary" not in told
     assert "hunter2" not in told

@@ -150,7 +150,7 @@ def test_a_file_that_another_process_holds_is_neither_compressed_nor_removed(tmp
     ticks.now += 0.1
     other.write(b"noticed\n", 20)
     assert (tmp_path / "log").read_bytes() == b"new file\nnoticed\n"
-    Archive(tmp_path / "log", rotation, clock=Clock()).tidy_now()
+    Archive(str(tmp_path / "log"), rotation, clock=Clock()).tidy_now()
     assert names(tmp_path) == ["log"]
 
 
@@ -266,7 +266,7 @@ def test_a_folder_without_room_for_another_name_makes_a_long_file(
     sink = make(tmp_path / "log", Rotation(size=5, compress=False), Clock(), ticks)
     sink.write(b"one, long enough\n", 20)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", refuse)
+        patch.setattr("os.rename", refuse)
         sink.write(b"two\n", 20)
         ticks.now += 0.5
         sink.write(b"three\n", 20)
@@ -350,4 +350,4 @@ def test_a_sink_that_goes_leaves_no_descriptor_open(tmp_path: Path) -> None:
 
 def test_files_removed_while_they_are_listed_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "log.000001").symlink_to(tmp_path / "gone")
-    assert Archive(tmp_path / "log", Rotation(), clock=Clock()).files() == []
+    assert Archive(str(tmp_path / "log"), Rotation(), clock=Clock()).files() == []

@@ -107,7 +107,7 @@ def test_what_looks_like_a_secret_is_hidden(style: str, shape: str) -> None:
     def say(logging: Logging) -> None:
         log = logging.get_logger("x")
         log.info("field", a=f"is:\n{text}", b=[text])
-        log.info(f"message {text}")
+        log.info(f"message {text}")  # noqa: G004 - as careless callers do
         log.error("failed", exc_info=ValueError(text))
 
     told = written(say, style=style)
@@ -225,9 +225,12 @@ def test_headers_come_as_pairs() -> None:
 
 def test_a_token_across_the_cut_of_a_long_text_leaves_no_head() -> None:
     """L3, L4."""
-    for offset in range(8150, 8200, 7):
-        told = written(lambda logging, n=offset: logging.get_logger("x").info("e", a="x" * n + " " + JWT + "y" * 9000))
-        assert "eyJhbG" not in told
+
+    def say(logging: Logging) -> None:
+        for offset in range(8150, 8200, 7):
+            logging.get_logger("x").info("e", a="x" * offset + " " + JWT + "y" * 9000)
+
+    assert "eyJhbG" not in written(say)
 
 
 @pytest.mark.parametrize("length", [9_000, 60_000])

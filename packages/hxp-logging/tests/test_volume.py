@@ -14,7 +14,7 @@ import orjson
 import pytest
 from hxp_logging import Background, FileOutput, FlightRecorder, Logging, LoggingOptions, Sampling, correlation
 from hxp_logging._volume import Collapse, Sampler
-from hxp_logging._writer import Backlog, BackgroundWriter
+from hxp_logging._writer import BackgroundWriter, Backlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,7 +124,7 @@ def test_a_request_that_fails_tells_what_it_said_in_detail() -> None:
     logging, stream = make(Clock(), recorder=FlightRecorder(lines=2))
     log = logging.get_logger("x")
     log.debug("outside of any request")
-    with pytest.raises(ValueError, match="boom"), correlation("req_1", None), logging.flight():
+    with pytest.raises(ValueError, match="boom"), correlation("req_1", None), logging.flight():  # noqa: PT012 - a request
         for number in range(3):
             log.debug("step", number=number)
         raise ValueError("boom")
@@ -153,7 +153,7 @@ def test_a_request_that_is_slow_or_asked_for_tells_it_too(how: str) -> None:
 
 def test_without_a_recorder_a_flight_keeps_nothing() -> None:
     logging, stream = make(Clock())
-    with pytest.raises(KeyError), logging.flight():
+    with pytest.raises(KeyError), logging.flight():  # noqa: PT012 - a request
         logging.get_logger("x").debug("step")
         raise KeyError
     assert told(stream) == []
@@ -293,7 +293,7 @@ def test_what_a_background_writer_lost_is_counted_and_told(tmp_path: Path, monke
     log.info("first")
     assert slow.entered.wait(10)
     for number in range(5):
-        log.info(f"{number}")
+        log.info(f"{number}")  # noqa: G004 - as careless callers do
     slow.open.set()
     logging.flush()
     assert [orjson.loads(line)["body"] for line in slow.lines] == ["first", "0", "1", "log lines were lost"]

@@ -26,8 +26,8 @@ class Archive:
         clock: Seconds since 1970.
     """
 
-    def __init__(self, path: Path, rotation: "Rotation", *, clock: Callable[[], float]) -> None:
-        self._path = path
+    def __init__(self, path: str, rotation: "Rotation", *, clock: Callable[[], float]) -> None:
+        self._path = Path(path)
         self._rotation = rotation
         self._clock = clock
         self._lock = ForkSafeLock()

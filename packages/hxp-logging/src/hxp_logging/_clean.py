@@ -14,6 +14,7 @@ CONTENT_MARK = "[content off]"
 _MAX_DEPTH = 8
 _MAX_ITEMS = 256
 _MAX_TOTAL = 4096
+_MAX_CHARACTERS = 1 << 18
 _MAX_NAMES = 4096
 _EXCEPTION = "exc_info"
 
@@ -95,6 +96,14 @@ class _Walk:
     def __init__(self, cleaner: Cleaner) -> None:
         self._cleaner = cleaner
         self._left = _MAX_TOTAL
+        self._room = _MAX_CHARACTERS
+
+    def text(self, text: str) -> str:
+        if self._room <= 0:
+            return f"[cut, {len(text)} characters]"
+        cut = self._cleaner.text(text)
+        self._room -= len(cut)
+        return cut
 
     def mapping(self, fields: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         cleaned: dict[str, Any] = {}
@@ -103,7 +112,7 @@ class _Walk:
                 cleaned["…"] = f"[cut, {len(fields)} items]"
                 break
             self._left -= 1
-            key = self._cleaner.text(name if isinstance(name, str) else _describe(name))
+            key = self.text(name if isinstance(name, str) else _describe(name))
             mark = self._cleaner.mark_of(key)
             cleaned[key] = self.value(value, depth + 1) if mark is None else mark
         return cleaned
@@ -114,7 +123,7 @@ class _Walk:
         if isinstance(value, Enum):
             value = value.value
         if isinstance(value, str):
-            return self._cleaner.text(value)
+            return self.text(value)
         if value is None or isinstance(value, bool | float) or (isinstance(value, int) and _is_64_bit(value)):
             return value
         return self._nested(value, depth) if depth < _MAX_DEPTH else "[too deep]"
@@ -129,7 +138,7 @@ class _Walk:
             self._left -= min(len(value), room)
             items = [self.value(item, depth + 1) for _, item in zip(range(room), value, strict=False)]
             return items if len(value) <= room else [*items, f"[cut, {len(value)} items]"]
-        return self._cleaner.text(_describe(value))
+        return self.text(_describe(value))
 
     def _mark_of_pair(self, value: Any) -> str | None:
         """Headers come as pairs: the first item is the name of the second."""

@@ -22,6 +22,7 @@ _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SAMPLED_AND_RANDOM = "03"
 _KNOWN_FLAGS = 0x03
+_MAX_REQUEST_ID = 256
 
 
 def accept_request_id(
@@ -111,6 +112,7 @@ def correlation(
     """
     from ._line import correlation_tail  # noqa: PLC0415 - the encoder is loaded with the first request, not before
 
+    request_id = request_id and request_id[:_MAX_REQUEST_ID]
     tail = correlation_tail(request_id, trace)
     before = CONTEXT.get()
     token = CONTEXT.set(Context(before.fields, request_id, trace, baggage, tail, before.flight))

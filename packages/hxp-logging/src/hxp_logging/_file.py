@@ -11,7 +11,6 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable
-from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,8 @@ class FileSink:
     ) -> None:
         from ._archive import Archive  # noqa: PLC0415 - not for those who only write to a stream
 
-        self._path = Path(path)
+        self._path = path  # no pathlib here: importing it would cost more than all of this package
+        self._folder, self._name = os.path.split(os.path.abspath(path))  # noqa: PTH100 - as above
         self._rotation = rotation
         self._clock = clock
         self._now = monotonic
@@ -143,11 +143,8 @@ class FileSink:
                 self._room = _NEVER  # another process is at it; the next look finds the new file
                 return
             if self._is_current():
-                self._path.rename(
-                    self._path.with_name(
-                        next_name(self._path.name, (path.name for path in self._path.parent.iterdir()))
-                    )
-                )
+                aside = next_name(self._name, os.listdir(self._folder))  # noqa: PTH208 - as above
+                os.rename(self._path, os.path.join(self._folder, aside))  # noqa: PTH104, PTH118 - as above
         self._open()
         self._period = now_period
         self._room = _NEVER if rotation.size is None else rotation.size
@@ -159,7 +156,7 @@ class FileSink:
 
     def _open(self) -> None:
         """Open the file and hold it, behind the same number as before."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103 - as above
         for _ in range(_OPENINGS):
             descriptor = os.open(self._path, _FLAGS, _MODE)
             if (self._rotation is None or _hold(descriptor)) and is_at(descriptor, self._path):

@@ -50,7 +50,7 @@ class JsonLine:
         self._secrets = secrets
         self._resource = dict(resource)
         self._heads: dict[tuple[str, int, str], bytes] = {}
-        self._second = (-1, b"")
+        self._second = (-1.0, b"")
         self._tail = (b"", b"")  # as it is in the context, and as it is written
         secrets.on_change(self.forget)
 
@@ -74,16 +74,18 @@ class JsonLine:
             rest = self._encode(fields)
         if self._secrets.is_suspect(rest):
             rest = dumps(hide_in(loads(rest), self._secrets))
-        whole = int(now)
-        second, stamp = self._second
-        if whole != second:
-            stamp = time.strftime('{"timestamp":"%Y-%m-%dT%H:%M:%S', time.gmtime(whole)).encode()
-            self._second = (whole, stamp)
+        until, stamp = self._second
+        if not until - 1.0 <= now < until:
+            stamp = self._start_second(int(now))
+        micros = dumps(int(now * 1_000_000.0) + 1_000_000)[-6:]  # the shortest way to six digits
         raw, tail = self._tail
-        if raw is not context.tail or context.trace is None:
-            tail = self._make_tail(context)
-        line = b'%b.%06dZ",%b%b%b' % (stamp, (now - whole) * 1_000_000, head, rest, tail)
-        return line if line.isascii() and b"\x7f" not in line else safe(line)
+        if raw is not context.tail:
+            tail = self._make_tail(context.tail)
+            self._tail = (context.tail, tail)
+        if context.trace is None and "opentelemetry.trace" in modules:
+            tail = self._make_tail(correlation_tail(context.request_id, span_context()))
+        line = b"".join((stamp, micros, head, rest, tail))
+        return line if line.isascii() and line.find(b"\x7f") < 0 else safe(line)
 
     def forget(self) -> None:
         """Encode everything anew: there are other secrets now."""
@@ -103,21 +105,20 @@ class JsonLine:
             **self._resource,
             "body": text(event if isinstance(event, str) else str(event)),
         }
-        head = self._hidden(dumps(members))[1:-1] + b',"attributes":'
+        head = b'Z",%b,"attributes":' % self._hidden(dumps(members))[1:-1]
         if type(event) is str and len(event) <= _MAX_EVENT:
             if len(self._heads) >= _MAX_HEADS:  # events that vary: begin anew rather than grow
                 self._heads.clear()
             self._heads[logger, level, event] = head
         return head
 
-    def _make_tail(self, context: "Context") -> bytes:
-        raw = tail = context.tail
-        if context.trace is None and "opentelemetry.trace" in modules:
-            raw = tail = correlation_tail(context.request_id, span_context())
-        if len(raw) > _EMPTY:
-            tail = b",%b\n" % self._hidden(b"{%b" % raw[1:-1])[1:]
-        self._tail = (raw, tail)
-        return tail
+    def _make_tail(self, raw: bytes) -> bytes:
+        return b",%b\n" % self._hidden(b"{%b" % raw[1:-1])[1:] if len(raw) > _EMPTY else raw
+
+    def _start_second(self, second: int) -> bytes:
+        stamp = time.strftime('{"timestamp":"%Y-%m-%dT%H:%M:%S.', time.gmtime(second)).encode()
+        self._second = (second + 1.0, stamp)
+        return stamp
 
     def _hidden(self, encoded: bytes) -> bytes:
         if self._secrets.is_suspect(encoded):

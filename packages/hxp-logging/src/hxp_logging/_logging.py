@@ -77,7 +77,7 @@ class Logging:
         self._json = JsonLine(resource_of(options), self.cleaner, self.secrets)
         workshop = Workshop(options, self.cleaner, self.secrets, stream, clock, self._tell_lost, self._json)
         self._gate = Gate(options, write=self._write, clock=clock, monotonic=monotonic)
-        self._has_gate = False
+        self._has_gate = self._is_many = self._is_special = False
         self._channels: dict[str, Channel] = {}
         self._bridge: Bridge | None = None
         self._levels = SharedLevels(
@@ -264,14 +264,12 @@ class Logging:
         """Write what was said, if nothing but its level decides; nothing that goes wrong here reaches the program."""
         door = self._door
         try:
-            if self._has_gate and not self._admit(channel.name, level, event, fields):
-                return
             context = CONTEXT.get()
+            if self._is_special:
+                self._emit_slowly(channel.name, level, event, fields, context)
+                return
             if context.fields:
                 fields = {**context.fields, **fields}
-            if self._is_many:
-                self._write_everywhere(self._clock(), level, channel.name, event, fields, context)
-                return
             line = self._render(self._clock(), level, channel.name, event, fields, context)
             door.write_unguarded(line, level)
         except Exception:  # noqa: BLE001 - the program's work matters more than this line
@@ -307,9 +305,13 @@ class Logging:
         self._door = outlets[0].door
         self._is_many = len(outlets) > 1 or outlets[0].level > min(NAMES)
 
-    def _admit(self, name: str, level: int, event: str, fields: dict[str, Any]) -> bool:
-        self._levels.refresh()
-        return self._gate.admit(self._levels.now, name, level, event, fields)
+    def _emit_slowly(self, name: str, level: int, event: str, fields: dict[str, Any], context: Context) -> None:
+        """Write what was said, where more than a level decides or where there are several outputs."""
+        if self._has_gate:
+            self._levels.refresh()
+            if not self._gate.admit(self._levels.now, name, level, event, fields):
+                return
+        self._write(self._clock(), level, name, event, fields, context)
 
     def _write(self, now: float, level: int, logger: str, event: str, fields: dict[str, Any], context: Context) -> None:
         """Write a line about which everything is decided."""
@@ -347,6 +349,7 @@ class Logging:
     def _follow_levels(self) -> None:
         """Let every logger know, and the standard library."""
         self._has_gate = self._gate.is_needed or not self._levels.are_plain
+        self._is_special = self._has_gate or self._is_many
         for channel in list(self._channels.values()):
             channel.threshold = self._threshold(channel.name)
         if self._bridge is not None:

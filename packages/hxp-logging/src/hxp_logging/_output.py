@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from ._console import ConsoleLine
 from ._level import DEBUG, level_number
 from ._line import JsonLine
 from ._options import Background, FileOutput, LoggingOptions, OtlpOutput, Output, StreamOutput, SyslogOutput
@@ -99,6 +98,8 @@ class Workshop:
 
     def _render(self, style: str, *, terminal: bool = False) -> Render:
         if style == "console" or (style == "auto" and terminal):
+            from ._console import ConsoleLine  # noqa: PLC0415 - for programs whose lines people read
+
             return ConsoleLine(self.cleaner, self.secrets, colour=terminal and _wants_colour())
         if style == "ecs":
             from ._ecs import EcsLine  # noqa: PLC0415

@@ -1,13 +1,12 @@
 """Where an open file is."""
 
 import os
-from pathlib import Path
 
 
-def is_at(descriptor: int, path: Path) -> bool:
+def is_at(descriptor: int, path: "str | os.PathLike[str]") -> bool:
     """Tell whether a path leads to the file behind a descriptor."""
     try:
-        there = path.stat()
+        there = os.stat(path)  # noqa: PTH116 - importing pathlib would cost more than all of this package
     except OSError:
         return False
     here = os.fstat(descriptor)
