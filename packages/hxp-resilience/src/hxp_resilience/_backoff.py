@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 
 def full_jitter(attempt: int, *, first: float = 0.5, largest: float = 8.0, random: Callable[[], float]) -> float:
@@ -38,18 +37,20 @@ def decorrelated_jitter(
     return min(largest, first + (upper - first) * random())
 
 
-def seconds_asked(error: object, wall: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
+def seconds_asked(error: object, wall: Callable[[], datetime] | None = None) -> float | None:
     """Return the pause that a target asked for (`Retry-After`, RFC 9110 section 10.2.3).
 
     Args:
         error: An error with `retry_after`, or with `headers` of its own or of its `response`: seconds, as a number or
             text, or a date.
-        wall: The wall clock, against which a date is read; nothing else here looks at it.
+        wall: The wall clock, against which a date is read; nothing else here looks at it. That of the system by default.
 
     Returns:
         Seconds, never negative; None if nothing was asked for, or nothing that makes sense.
     """
     value = getattr(error, "retry_after", None)
+    if value is None and not (hasattr(error, "headers") or hasattr(error, "response")):
+        return None
     if value is None:
         headers = getattr(error, "headers", None) or getattr(getattr(error, "response", None), "headers", None)
         try:
@@ -66,15 +67,18 @@ def seconds_asked(error: object, wall: Callable[[], datetime] = lambda: datetime
         return math.inf
 
 
-def _read(text: str, wall: Callable[[], datetime]) -> float | None:
+def _read(text: str, wall: Callable[[], datetime] | None) -> float | None:
     try:
         return float(text)
     except ValueError:
         pass
+    from datetime import UTC, datetime  # noqa: PLC0415 (only who is given a date pays for it)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 (as above)
+
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
     if moment.tzinfo is None:  # "-0000": the moment is in UTC all the same
         moment = moment.replace(tzinfo=UTC)
-    return (moment - wall()).total_seconds()
+    return (moment - (datetime.now(UTC) if wall is None else wall())).total_seconds()

@@ -75,7 +75,8 @@ class Circuit(CountWindow):
         plain: Whether a call that raises nothing is a success without a look at its result.
 
     Attributes:
-        clean: A success needs nothing but to be counted: the circuit is closed, and no failure is in the window.
+        clean: A success needs nothing but to be counted: the circuit is closed, calls are not timed, and one more
+            success cannot open it, since no failure is in the window, or the window has been judged before.
         epoch: Number of transitions so far.
         opened_at: When the present state was entered.
         past: Outcomes of calls from earlier epochs.
@@ -101,7 +102,7 @@ class Circuit(CountWindow):
         seconds = options.sliding_window_seconds
         counted_by_time = seconds is not None and state is not CircuitState.HALF_OPEN
         self._time_window = TimeWindow(seconds) if counted_by_time and seconds is not None else None
-        self.clean = self._is_clean(options, 0)
+        self.clean = self._is_clean(options, 0, 0)
 
     def numbers(self, now: float, options: CircuitBreakerOptions) -> tuple[int, int, int]:
         """Return how many calls are in the window, how many failed, and how many were slow."""
@@ -139,7 +140,7 @@ class Circuit(CountWindow):
     def judge(self, now: float, options: CircuitBreakerOptions) -> None:
         """Open or close when the window says so."""
         calls, failures, slow = self.numbers(now, options)
-        self.clean = self._is_clean(options, failures + slow)
+        self.clean = self._is_clean(options, calls, failures + slow)
         half_open = self.state is CircuitState.HALF_OPEN
         needed = options.permitted_calls_in_half_open if half_open else options.minimum_number_of_calls
         if calls < needed or not (half_open or self.state is CircuitState.CLOSED):
@@ -169,10 +170,10 @@ class Circuit(CountWindow):
         half_open = self.state is CircuitState.HALF_OPEN
         return options.permitted_calls_in_half_open if half_open else options.sliding_window_size
 
-    def _is_clean(self, options: CircuitBreakerOptions, bad: int) -> bool:
+    def _is_clean(self, options: CircuitBreakerOptions, calls: int, bad: int) -> bool:
         return (
             self._plain
-            and not bad
+            and (not bad or calls >= options.minimum_number_of_calls)
             and self._time_window is None
             and options.slow_call_duration_threshold is None
             and self.state in {CircuitState.CLOSED, CircuitState.METRICS_ONLY}

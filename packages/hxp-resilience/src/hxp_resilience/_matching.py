@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+_PASSING = (ConnectionError, TimeoutError)
+_STATUS = ("status", "status_code", "code")
+
 Matcher: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Callable[[Exception], bool]
 
 
@@ -19,12 +22,12 @@ def matcher(errors: Matcher) -> Callable[[Exception], bool]:
 def is_retryable(error: Exception) -> bool:
     """Tell whether an error says itself that it may pass, or is a broken or timed out connection."""
     said = getattr(error, "retryable", None)
-    return said if isinstance(said, bool) else isinstance(error, ConnectionError | TimeoutError)
+    return said if isinstance(said, bool) else isinstance(error, _PASSING)
 
 
 def in_words(error: BaseException) -> str:
     """Name an error without its message, which may hold content: its HTTP status, or its type."""
-    for name in ("status", "status_code", "code"):
+    for name in _STATUS:
         status = getattr(error, name, None)
         if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
             return str(int(status))

@@ -45,6 +45,7 @@ class Pipeline:
     def __init__(self, *policies: Policy, name: str = "pipeline", hooks: Sequence[Hook] = ()) -> None:
         self.policies = policies
         self.name = name
+        self.__dict__["call"] = self._frame(asynchronous=True)  # in the place of the method, which only declares it
         for hook in hooks:
             self.watch(hook)
 
@@ -54,11 +55,7 @@ class Pipeline:
         Raises:
             ResilienceError: A policy ended the call.
         """
-        frame = self.__dict__.get("call")  # there already, if somebody holds on to the bound method of before
-        if frame is None:
-            frame = self.__dict__["call"] = self._frame(asynchronous=True)  # from now on there is nothing between
-        made: Coroutine[Any, Any, T] = frame(function, *args, **kwargs)
-        return made
+        raise NotImplementedError  # made of the policies
 
     def call_sync(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a plain function through all policies, in this thread.
@@ -69,7 +66,7 @@ class Pipeline:
         """
         frame = self.__dict__.get("call_sync")
         if frame is None:
-            frame = self.__dict__["call_sync"] = self._frame(asynchronous=False)  # as above
+            frame = self.__dict__["call_sync"] = self._frame(asynchronous=False)  # not before: not all have a twin
         made: T = frame(function, *args, **kwargs)
         return made
 

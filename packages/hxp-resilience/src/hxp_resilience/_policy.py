@@ -43,10 +43,11 @@ class BasePolicy(Generic[O]):
     options: O
 
     def __init_subclass__(cls) -> None:
-        """Let a policy with a fragment of its own weave it in at its first call, also below another policy."""
+        """Make the two methods of a policy out of its fragment."""
         if "fragment" in vars(cls):
-            for name in ("call", "call_sync"):
-                setattr(cls, name, getattr(BasePolicy, name))
+            for name, asynchronous in (("call", True), ("call_sync", False)):
+                woven = as_method(cls.fragment, asynchronous=asynchronous)
+                setattr(cls, name, update_wrapper(woven, getattr(BasePolicy, name)))
 
     def __init__(self, name: str, options: O) -> None:
         self.name = name
@@ -59,8 +60,7 @@ class BasePolicy(Generic[O]):
         Raises:
             ResilienceError: The policy ended the call.
         """
-        made: Coroutine[Any, Any, T] = _weave_in(type(self), "call")(self, function, *args, **kwargs)
-        return made
+        raise NotImplementedError  # made of the fragment
 
     def call_sync(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a plain function under this policy, in this thread.
@@ -68,8 +68,7 @@ class BasePolicy(Generic[O]):
         Raises:
             ResilienceError: The policy ended the call.
         """
-        made: T = _weave_in(type(self), "call_sync")(self, function, *args, **kwargs)
-        return made
+        raise NotImplementedError  # made of the fragment
 
     def watch(self, hook: Hook) -> None:
         """Tell this hook of every event from now on."""
@@ -101,15 +100,3 @@ class BasePolicy(Generic[O]):
         if self.hooks:
             kind_of = None if error is None else type(error).__name__
             tell(self.hooks, Event(kind, self.name, detail, seconds, kind_of, shadow))
-
-
-def _weave_in(kind: type[BasePolicy[Any]], name: str) -> Callable[..., Any]:
-    """Put what the fragment makes in the place of the method that asked: from the second call on it is direct."""
-    present: Callable[..., Any] = getattr(kind, name)
-    asks = getattr(BasePolicy, name)
-    if present is not asks:
-        return present  # somebody holds on to the bound method of before
-    made = as_method(kind.fragment, asynchronous=name == "call")
-    woven = update_wrapper(made, asks)
-    setattr(kind, name, woven)
-    return woven

@@ -7,8 +7,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
-from ._deadline import current_deadline
+from ._backoff import decorrelated_jitter, full_jitter, seconds_asked
+from ._deadline import current_deadline, deadline_here
 from ._matching import in_words, is_retryable, matcher
+from ._pause import instead, pause, pause_sync
 from ._policy import BasePolicy
 from ._traits import current_traits
 from .errors import BudgetExceededError, DeadlineExceededError, ResilienceError, RetriesExhaustedError
@@ -148,6 +150,7 @@ while True:
         if {t} is None:
             break
     await {p}._rest_async({t})
+    {t}.resume()
 """
 
     def __init__(
@@ -233,19 +236,17 @@ while True:
                 self.tell("retry.waiting", "would have tried again", error=error, shadow=True)
             return None
         history.add(error)
-        asked = None
-        if error is not None:
-            from ._backoff import seconds_asked  # noqa: PLC0415 (only a failed call pays for it)
-
-            asked = seconds_asked(error)
+        asked = None if error is None else seconds_asked(error)
         history.delay = self._delay(history, error, result, call)
         self._end(history, error, result, call, asked)
         reason = ""
         if asked is not None and asked >= history.delay:
             history.delay, reason = asked, " (Retry-After)"
-        self._keep_to_deadline(history, error)
-        self._pay(history, error)
-        history.lines[-1] += f", waited {history.delay:.3f} s{reason}"
+        if deadline_here() is not None:
+            self._keep_to_deadline(history, error)
+        if self._budget is not None:
+            self._pay(self._budget, history, error)
+        history.note_wait(reason)
         self._retried += 1
         if self.hooks:
             self.tell("retry.waiting", history.lines[-1], seconds=history.delay, error=error)
@@ -279,8 +280,8 @@ while True:
             message = f"no time for another attempt after {history.attempt}"
             raise DeadlineExceededError(message, timeline=history.lines) from error
 
-    def _pay(self, history: _History, error: Exception | None) -> None:
-        if self._budget is not None and not self._budget.withdraw(current_traits().cost):
+    def _pay(self, budget: RetryBudget, history: _History, error: Exception | None) -> None:
+        if not budget.withdraw(current_traits().cost):
             message = "the retry budget is used up"
             raise BudgetExceededError(message, timeline=(*history.lines, message)) from error
 
@@ -303,8 +304,6 @@ while True:
         options = self.options
         if options.wait is not None:
             return float(options.wait(history.state(self._clock(), error, result, call)))
-        from ._backoff import decorrelated_jitter, full_jitter  # noqa: PLC0415 (only a failed call pays for it)
-
         if self._random is None:
             from random import random  # noqa: PLC0415 (only a failed call pays for it)
 
@@ -314,17 +313,17 @@ while True:
             return full_jitter(history.attempt, first=first, largest=largest, random=self._random)
         return decorrelated_jitter(history.delay, first=first, largest=largest, random=self._random)
 
-    async def _rest_async(self, history: _History) -> None:
-        from ._pause import pause  # noqa: PLC0415 (only a failed call pays for it)
+    def _rest_async(self, history: _History) -> Awaitable[object]:
+        if self._sleep is None:
+            from asyncio import sleep  # noqa: PLC0415 (only a failed call pays for it)
 
-        await pause(history.delay, self._sleep)
-        history.resume()
+            self._sleep = sleep
+        if instead.get() is not None:
+            return pause(history.delay, self._sleep)
+        return self._sleep(history.delay)
 
     def _rest_sync(self, history: _History) -> None:
-        from ._pause import pause_sync  # noqa: PLC0415 (only a failed call pays for it)
-
         pause_sync(history.delay)
-        history.resume()
 
 
 def _always(_error: object) -> bool:
@@ -334,24 +333,35 @@ def _always(_error: object) -> bool:
 class _History:
     """What happened to one call so far."""
 
-    __slots__ = ("attempt", "delay", "idle_for", "lines", "started")
+    __slots__ = ("_notes", "attempt", "delay", "idle_for", "started")
 
     def __init__(self, started: float) -> None:
         self.started = started
         self.attempt = 1
         self.idle_for = 0.0
         self.delay = 0.0
-        self.lines: list[str] = []
+        self._notes: list[tuple[str, float | None, str]] = []  # what happened, the wait after it, and why that long
+
+    @property
+    def lines(self) -> list[str]:
+        """The timeline, written out only when somebody wants to read it."""
+        return [
+            f"attempt {number}: {words}" + ("" if delay is None else f", waited {delay:.3f} s{reason}")
+            for number, (words, delay, reason) in enumerate(self._notes, 1)
+        ]
 
     def add(self, error: Exception | None) -> None:
         if error is None:
             words = "a result that was not wanted"
         else:
             words = (isinstance(error, ResilienceError) and error.story) or in_words(error)
-        self.lines.append(f"attempt {self.attempt}: {words}")
+        self._notes.append((words, None, ""))
+
+    def note_wait(self, reason: str) -> None:
+        self._notes[-1] = (self._notes[-1][0], self.delay, reason)
 
     def resume(self) -> None:
-        deadline = current_deadline()
+        deadline = deadline_here()
         if deadline is not None and deadline.remaining() <= 0:
             raise DeadlineExceededError("the deadline passed while waiting", timeline=self.lines)
         self.attempt += 1

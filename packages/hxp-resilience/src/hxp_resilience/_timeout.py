@@ -127,28 +127,21 @@ except BaseException as error:
         return entry
 
     def _leave_async(self, entry: Entry) -> None:
-        home = entry[3]
-        if type(home) is Expiries:
-            del home.pending[id(entry)]
-        else:
-            home.end(self)
+        del entry[3].pending[id(entry)]
         if entry[4]:
             is_own(entry, None)  # expired at the last moment: what was asked of the task is taken back
+        elif not entry[1]:
+            entry[3].end(self)
 
     def _failed_async(self, entry: Entry, error: BaseException) -> None:
         home = entry[3]
-        self._leave_home(home, entry)
-        if not is_own(entry, error):
-            return
-        if isinstance(home, _OwnTimer):
-            self._raise(home.seconds, home.started, home.time(), by_deadline=True, error=error)
-        self._raise(home.seconds, entry[1] - home.seconds, home.time(), by_deadline=False, error=error)
-
-    def _leave_home(self, home: Expiries | _OwnTimer, entry: Entry) -> None:
-        if isinstance(home, _OwnTimer):
+        del home.pending[id(entry)]
+        own_timer = isinstance(home, _OwnTimer)
+        if own_timer:
             home.end(self)
-        else:
-            del home.pending[id(entry)]
+        if is_own(entry, error):
+            started = home.started if own_timer else entry[1] - home.seconds
+            self._raise(home.seconds, started, home.time(), by_deadline=own_timer, error=error)
 
     def _find(self, loop: asyncio.AbstractEventLoop) -> Expiries:
         found = self._loops.get(loop)
@@ -161,6 +154,7 @@ except BaseException as error:
         """A deadline that comes first needs a timer of its own; in shadow mode there is none for the timeout."""
         timer = _OwnTimer(expiries, left)
         entry: Entry = [task, 0.0, task.cancelling(), timer, False]
+        timer.pending[id(entry)] = entry
         if left < expiries.seconds:
             timer.handle = expiries.loop.call_later(max(0.0, left), expire, entry)
         return entry
@@ -221,7 +215,7 @@ except BaseException as error:
 class _OwnTimer:
     """The timer of one call whose deadline comes before the timeout."""
 
-    __slots__ = ("handle", "home", "seconds", "started", "time")
+    __slots__ = ("handle", "home", "pending", "seconds", "started", "time")
 
     def __init__(self, home: Expiries, seconds: float) -> None:
         self.home = home
@@ -229,6 +223,7 @@ class _OwnTimer:
         self.time = home.time
         self.started = home.time()
         self.handle: asyncio.TimerHandle | None = None
+        self.pending: dict[int, Entry] = {}
 
     def end(self, timeout: Timeout) -> None:
         if self.handle is not None:
