@@ -6,7 +6,6 @@ details (`to_problem`) or as AIP-193's status (`to_aip193`), and `from_response`
 
 import math
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, Literal
 
 import pydantic
@@ -189,6 +188,8 @@ class ErrorInfoError(Exception):
 
 
 def _title(status: int) -> str:
+    from http import HTTPStatus  # noqa: PLC0415 - an enum of sixty members, for the rare case
+
     try:
         return HTTPStatus(status).phrase
     except ValueError:

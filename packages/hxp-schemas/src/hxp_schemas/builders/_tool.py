@@ -1,10 +1,10 @@
 """Tools, and calls of them."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import pydantic
+from pydantic_core import from_json, to_json
 
 from hxp_schemas._identity import new_id
 from hxp_schemas.openai._chat_answer import ChatCompletionMessageFunctionToolCall, Function
@@ -77,8 +77,8 @@ def call_arguments(
         ValueError: They are no JSON object; the message names the call and never quotes them.
     """
     try:
-        arguments = json.loads(call.function.arguments or "{}")
-    except (ValueError, RecursionError):
+        arguments = from_json(call.function.arguments or "{}")
+    except ValueError:
         arguments = None
     if isinstance(arguments, dict):
         return arguments
@@ -86,8 +86,4 @@ def call_arguments(
 
 
 def _text(arguments: Mapping[str, Any] | str) -> str:
-    return (
-        arguments
-        if isinstance(arguments, str)
-        else json.dumps(dict(arguments), separators=(",", ":"), ensure_ascii=False)
-    )
+    return arguments if isinstance(arguments, str) else to_json(arguments).decode()

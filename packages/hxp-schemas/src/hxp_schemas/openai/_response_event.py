@@ -330,5 +330,5 @@ def read_response_event(data: bytes | str) -> ResponseStreamEvent:
 
 
 @cache
-def _adapter() -> pydantic.TypeAdapter[ResponseStreamEvent]:
+def _adapter() -> "pydantic.TypeAdapter[ResponseStreamEvent]":
     return pydantic.TypeAdapter(ResponseStreamEvent)
