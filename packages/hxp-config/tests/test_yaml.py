@@ -190,5 +190,5 @@ def test_lines_and_columns_count_characters_from_one() -> None:
     node = read_yaml("ü:\n  ключ: é\n  list: [a, bb]\n", source="s", file="f")
     assert node is not None
     child = node.data["ü"].data["ключ"]
-    assert (child.where, child.key[2:], child.raw) == (("s", "f", 2, 9), (2, 3), "é")
-    assert [item.where[2:] for item in node.data["ü"].data["list"].data] == [(3, 10), (3, 13)]
+    assert (child.where[:4], child.key[2:4], child.raw) == (("s", "f", 2, 9), (2, 3), "é")
+    assert [item.where[2:4] for item in node.data["ü"].data["list"].data] == [(3, 10), (3, 13)]

@@ -2,30 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._errors import ConfigError, ConfigProblem
-from ._node import Layer, Node, Where, merge
+from ._interpolation import interpolate
+from ._merge import Layer, merge
+from ._node import Node, Where
+from ._path import split_path
 from ._snapshot import Snapshot
 from ._validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from ._migration import AppliedRewrite, Migration
+    from ._secret_store import SecretStore
     from ._source import Source
 
 T = TypeVar("T")
 
 
-def load(model: type[T], sources: Sequence[Source]) -> Snapshot[T]:
-    """Read, merge and validate a configuration.
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """How a configuration is read.
+
+    Attributes:
+        migration: Brings older documents up to date.
+        secrets: Resolves references to secrets.
+        environ: For `${env:NAME}`; the process's own when absent.
+    """
+
+    migration: Migration | None = None
+    secrets: SecretStore | None = None
+    environ: Mapping[str, str] | None = None
+
+
+def load(
+    model: type[T],
+    sources: Sequence[Source],
+    *,
+    migration: Migration | None = None,
+    secrets: SecretStore | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Snapshot[T]:
+    """Read, migrate, merge, interpolate and validate a configuration.
 
     Mappings merge deep, lists and scalars replace one another, later sources win. Keys that the
-    model does not know are refused, unless the model itself says `extra="allow"` or `extra="ignore"`.
+    model does not know are refused, unless the model itself says `extra="allow"` or `extra="ignore"`. A model with a
+    method `violations()` (as `hxp_schemas.StackConfig`) is asked what its environment forbids.
 
     Args:
-        model: A pydantic model, or any type pydantic can validate.
+        model: A pydantic model, a dataclass, or any type pydantic can validate.
         sources: Where to read, the weakest first.
+        migration: Brings older documents up to date.
+        secrets: Resolves references to secrets, when they are asked for.
+        environ: For `${env:NAME}`; the process's own when absent.
 
     Returns:
         The validated configuration with the origin of each value.
@@ -33,14 +66,25 @@ def load(model: type[T], sources: Sequence[Source]) -> Snapshot[T]:
     Raises:
         ConfigError: With all problems at once, in the order of the sources and their lines.
     """
+    return load_with(model, sources, LoadOptions(migration, secrets, environ))
+
+
+def load_with(model: type[T], sources: Sequence[Source], options: LoadOptions) -> Snapshot[T]:
+    """Do the work of `load`."""
     layers = _read(sources)
+    rewrites: list[AppliedRewrite] = []
+    if options.migration:
+        layers, rewrites = options.migration.apply(layers)
     rank: dict[tuple[str, str | None], int] = {}
-    root = layers[0].root if layers else Node({}, Where("configuration"))
+    root = Node({}, Where("configuration"))
     for index, layer in enumerate(layers):
         rank.setdefault(layer.root.base[:2], index)
-        if index:
-            root = merge(root, layer.root, layer.fold)
-    return Snapshot(validate(model, root, rank), root)
+        root = merge(root, layer) if index or layer.signed else layer.root
+    if any(layer.references for layer in layers):
+        root = interpolate(root, os.environ if options.environ is None else options.environ)
+    value = validate(model, root, rank, options.secrets)
+    _obey(value, root)
+    return Snapshot(value, root, tuple(rewrites))
 
 
 def _read(sources: Sequence[Source]) -> list[Layer]:
@@ -54,3 +98,21 @@ def _read(sources: Sequence[Source]) -> list[Layer]:
     if problems:
         raise ConfigError(problems)
     return layers
+
+
+def _obey(value: Any, root: Node) -> None:
+    """Refuse what the environment forbids; a secret written out is one only where it stands in a file."""
+    violations = getattr(value, "violations", None)
+    if not callable(violations):
+        return
+    problems = []
+    for path, why in violations():
+        node: Node | None = root
+        for segment in split_path(path):
+            node = (node.child(segment) or node) if node else None
+        place = node.where if node else root.where
+        if "secret" in why and place.line is None:
+            continue  # it came from the environment, a dotenv file's line aside, or a secrets directory
+        problems.append(ConfigProblem(path, why, place.origin()))
+    if problems:
+        raise ConfigError(problems)

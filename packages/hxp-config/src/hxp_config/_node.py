@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ._origin import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
-
-    Key = Hashable
+    from collections.abc import Iterator
 
 
 class Where(NamedTuple):
@@ -20,14 +18,16 @@ class Where(NamedTuple):
     file: str | None = None
     line: int | None = None
     column: int | None = None
+    secret: bool = False
+    """Whether all that stands there is secret."""
 
     def at(self, mark: Mark | None) -> Where:
         """Return a position in this source."""
-        return self if mark is None else Where(self.source, self.file, mark.line + 1, mark.column + 1)
+        return self if mark is None else Where(self.source, self.file, mark.line + 1, mark.column + 1, self.secret)
 
     def origin(self) -> Origin:
         """Return the place in its public form."""
-        return Origin(*self)
+        return Origin(*self[:4])
 
 
 class Position(NamedTuple):
@@ -117,9 +117,9 @@ class Node:
         overridden: list[Origin] = []
         lost = self.lost
         while lost is not None:
-            overridden.append(Origin(*lost.where, raw=lost.raw))
+            overridden.append(Origin(*lost.where[:4], raw=lost.raw))
             lost = lost.lost
-        return Origin(*self.where, raw=self.raw, overridden=tuple(overridden))
+        return Origin(*self.where[:4], raw=self.raw, overridden=tuple(overridden))
 
     def anchor(self) -> Where:
         """Return the place to point at: a scalar itself, the key of a section."""
@@ -133,36 +133,3 @@ class Node:
                 yield from child.leaves((*path, key))
         else:
             yield path, self
-
-
-class Layer(NamedTuple):
-    """What one source, or one variable of it, says.
-
-    `fold` lets a key match an existing one regardless of case and of `-` against `_`.
-    """
-
-    root: Node
-    fold: bool = False
-
-
-def merge(base: Node, over: Node, fold: bool = False) -> Node:  # noqa: FBT001, FBT002 (two nodes and a flag, internal)
-    """Lay `over` onto `base`: mappings merge deep, everything else is replaced."""
-    if not (isinstance(base.data, dict) and isinstance(over.data, dict)):
-        return replace(over, lost=base)
-    merged = dict(base.data)
-    for key, child in over.data.items():
-        target = _existing(merged, key) if fold else key
-        found = merged.get(target)
-        merged[target] = child if found is None else merge(found, child, fold)
-    return replace(base, data=merged)
-
-
-def _existing(data: dict[Key, Node], key: Key) -> Key:
-    if key in data:
-        return key
-    folded = _fold(key)
-    return next((known for known in data if _fold(known) == folded), key)
-
-
-def _fold(key: Key) -> str:
-    return str(key).lower().replace("-", "_")

@@ -16,29 +16,35 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
+    from ._secret_store import SecretStore
+
 T = TypeVar("T")
 
 _UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 
 
-def validate(model: type[T], root: Node, rank: Mapping[tuple[str, str | None], int]) -> T:
+def validate(
+    model: type[T], root: Node, rank: Mapping[tuple[str, str | None], int], secrets: SecretStore | None = None
+) -> T:
     """Turn the tree into the model.
 
     Args:
         model: What to validate against: a pydantic model or any type pydantic understands.
         root: The merged tree.
         rank: The order of the sources, for the order of the problems.
+        secrets: What the model's secrets are resolved by; when it is asked for one.
 
     Raises:
         ConfigError: With every problem, in file order.
     """
     adapter = TypeAdapter(model)
-    value, details = _attempt(adapter, root)
+    context = {"secrets": secrets} if secrets else None
+    value, details = _attempt(adapter, root, context)
     if _restore_texts(root, details):
-        value, details = _attempt(adapter, root)
+        value, details = _attempt(adapter, root, context)
     unknown = [detail for detail in details if detail["type"] in _UNKNOWN]
     if unknown and any(_allows_unknown(model, detail) for detail in unknown):
-        value, details = _attempt(adapter, root, extra=None)
+        value, details = _attempt(adapter, root, context, extra=None)
         told = {detail["loc"] for detail in details}
         details += [d for d in unknown if d["loc"] not in told and not _allows_unknown(model, d)]
     if not details:
@@ -48,9 +54,11 @@ def validate(model: type[T], root: Node, rank: Mapping[tuple[str, str | None], i
     raise ConfigError(list(dict.fromkeys(problems)))
 
 
-def _attempt(adapter: TypeAdapter[T], root: Node, extra: Any = "forbid") -> tuple[Any, list[ErrorDetails]]:
+def _attempt(
+    adapter: TypeAdapter[T], root: Node, context: Any, extra: Any = "forbid"
+) -> tuple[Any, list[ErrorDetails]]:
     try:
-        return adapter.validate_python(root.plain(), extra=extra), []
+        return adapter.validate_python(root.plain(), extra=extra, context=context), []
     except ValidationError as error:
         return None, error.errors(include_url=False)
 

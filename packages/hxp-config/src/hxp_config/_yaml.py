@@ -12,11 +12,10 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import Resolver
 
 from ._errors import ConfigError, ConfigProblem
-from ._node import Node, Opaque, Position, Where
+from ._node import Mark, Node, Opaque, Position, Where
 from ._path import join_path
 
 if TYPE_CHECKING:
-    from yaml import Mark
     from yaml import SafeLoader as _Parser
 else:
     _Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -179,8 +178,8 @@ class _Builder:
             self._count_alias(node, path)
         self._seen.add(id(node))
         if isinstance(node, ScalarNode):
-            data = node.value if node.tag == _STR else self._scalar(node, path)
-            return Node(data, self._base, node.start_mark, node.value, key)
+            value = node.value if node.tag == _STR else self._scalar(node, path)
+            return Node(value, self._base, node.start_mark, node.value, key)
         self._enter(node, path)
         data: Any
         if node.tag == _PREFIX + "map" and isinstance(node, MappingNode):
