@@ -159,7 +159,7 @@ def test_a_field_of_ten_megabytes_is_short_in_every_sink(tmp_path: Path) -> None
     """L2, L3."""
     for style in ("json", "ecs", "console"):
         stream = io.StringIO()
-        logging = Logging(LoggingOptions(format=style), stream=stream)  # type: ignore[arg-type]  # a parameter
+        logging = Logging(LoggingOptions(format=style), stream=stream)
         with correlation("r" * 10_000_000, None):
             logging.get_logger("l" * 10_000_000).info("e" * 10_000_000, a="x" * 10_000_000, b={"k" * 10_000_000: 1})
         wide = {f"k{number}": ["v" * 8000] * 200 for number in range(200)}

@@ -227,11 +227,12 @@ def test_a_signal_that_is_ignored_stays_ignored_and_other_threads_handle_none() 
     finally:
         signal.signal(signal.SIGHUP, before)
     undo: list[Any] = []
+    terminate = signal.getsignal(signal.SIGTERM)
     logging = Logging(LoggingOptions(format="json"), stream=io.StringIO())
     thread = threading.Thread(target=lambda: undo.append(logging.install_hooks()))
     thread.start()
     thread.join()
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == terminate
     undo[0]()
 
 
