@@ -40,6 +40,12 @@ class Flight:
         self.lines: deque[Said] = deque(maxlen=size)
         self.is_wanted = False
 
+    def record(  # called for every line below the level, in the order of every renderer
+        self, now: float, level: int, logger: str, event: str, fields: dict[str, Any], context: "Context"
+    ) -> None:
+        """Keep a line, and let go of the oldest if there are too many."""
+        self.lines.append(Said(now, level, logger, event, fields, context))
+
     def keep(self) -> None:
         """Have the lines written, although nothing was raised."""
         self.is_wanted = True

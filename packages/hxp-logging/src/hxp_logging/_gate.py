@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 from orjson import OPT_NON_STR_KEYS, OPT_SORT_KEYS, dumps
 
 from ._context import CONTEXT
-from ._flight import Said
 from ._level import level_number
-from ._volume import Collapse, Sampler
 
 if TYPE_CHECKING:
     from ._context import Context
     from ._level_file import LevelFile
     from ._levels import Levels
     from ._options import LoggingOptions
+    from ._volume import Collapse, Sampler
 
 Write = Callable[[float, int, str, str, dict[str, Any], "Context"], None]
 _Place = tuple[str, int, str]
@@ -44,9 +43,14 @@ class Gate:
         self._recorded = level_number(options.recorder.level) if options.recorder else None
         self._sampled_up_to = level_number(options.sampling.up_to) if options.sampling else 0
         self._sampler: Sampler[_Place] | None = None
-        if options.sampling:
-            self._sampler = Sampler(first=options.sampling.first, then_one_in=options.sampling.then_one_in)
-        self._collapse = Collapse[tuple[_Place, bytes]](window=options.collapse) if options.collapse > 0 else None
+        self._collapse: Collapse[tuple[_Place, bytes]] | None = None
+        if options.sampling or options.collapse > 0:
+            from ._volume import Collapse, Sampler  # noqa: PLC0415 - few programs have storms of lines
+
+            if options.sampling:
+                self._sampler = Sampler(first=options.sampling.first, then_one_in=options.sampling.then_one_in)
+            if options.collapse > 0:
+                self._collapse = Collapse(window=options.collapse)
         self.left_out = 0
 
     @property
@@ -63,7 +67,7 @@ class Gate:
         context = CONTEXT.get()
         if level < levels.exact(name, context.request_id, context.fields.get("tenant")):
             if context.flight is not None and self._recorded is not None and level >= self._recorded:
-                context.flight.lines.append(Said(self._clock(), level, name, event, fields, context))
+                context.flight.record(self._clock(), level, name, event, fields, context)
             return False
         if self._sampler is None and self._collapse is None:
             return True

@@ -45,9 +45,9 @@ class JsonLine:
     """
 
     def __init__(self, resource: Mapping[str, str], cleaner: "Cleaner", secrets: "Secrets") -> None:
-        self._cleaner = cleaner
+        self.cleaner = cleaner
         self._is_open = cleaner.open_names.issuperset
-        self._secrets = secrets
+        self.secrets = secrets
         self._resource = dict(resource)
         self._heads: dict[tuple[str, int, str], bytes] = {}
         self._second = (-1.0, b"")
@@ -65,15 +65,15 @@ class JsonLine:
                 len(rest) <= LIMIT
                 and rest.rfind(b"{") == 0
                 and b"[" not in rest
-                and (self._is_open(fields) or self._cleaner.are_open(fields))
+                and (self._is_open(fields) or self.cleaner.are_open(fields))
             )
         except TypeError:  # what the encoder does not know, and lone surrogates
             head = self._make_head(logger, level, event)
             plain = False
         if not plain:
             rest = self._encode(fields)
-        if self._secrets.is_suspect(rest):
-            rest = dumps(hide_in(loads(rest), self._secrets))
+        if self.secrets.is_suspect(rest):
+            rest = dumps(hide_in(loads(rest), self.secrets))
         until, stamp = self._second
         if not until - 1.0 <= now < until:
             stamp = self._start_second(int(now))
@@ -93,11 +93,11 @@ class JsonLine:
         self._tail = (b"", b"")
 
     def _encode(self, fields: Mapping[str, Any]) -> bytes:
-        rest = dumps(self._cleaner.prepare(fields))
+        rest = dumps(self.cleaner.prepare(fields))
         return rest if len(rest) <= _MAX_LINE else dumps({"…": f"[cut, {len(rest)} bytes]"})
 
     def _make_head(self, logger: str, level: int, event: str) -> bytes:
-        text = self._cleaner.text
+        text = self.cleaner.text
         members = {
             "severity_text": NAMES[level],
             "severity_number": SEVERITY_NUMBERS[level],
@@ -121,8 +121,8 @@ class JsonLine:
         return stamp
 
     def _hidden(self, encoded: bytes) -> bytes:
-        if self._secrets.is_suspect(encoded):
-            return dumps(hide_in(loads(encoded), self._secrets))
+        if self.secrets.is_suspect(encoded):
+            return dumps(hide_in(loads(encoded), self.secrets))
         return encoded
 
 

@@ -75,7 +75,7 @@ class Logging:
             options.redact_keys, options.content_keys, self.secrets, show_locals=options.exception_locals
         )
         self._json = JsonLine(resource_of(options), self.cleaner, self.secrets)
-        workshop = Workshop(options, self.cleaner, self.secrets, stream, clock, self._tell_lost, self._json)
+        workshop = Workshop(options, stream, clock=clock, json=self._json, on_heal=self._tell_lost)
         self._gate = Gate(options, write=self._write, clock=clock, monotonic=monotonic)
         self._has_gate = self._is_many = self._is_special = False
         self._channels: dict[str, Channel] = {}

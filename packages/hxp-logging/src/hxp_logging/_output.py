@@ -3,9 +3,8 @@
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
 
 from ._level import DEBUG, level_number
 from ._line import JsonLine
@@ -13,9 +12,7 @@ from ._options import Background, FileOutput, LoggingOptions, OtlpOutput, Output
 from ._sink import Door, Sink, stream_sink
 
 if TYPE_CHECKING:
-    from ._clean import Cleaner
     from ._context import Context
-    from ._secret import Secrets
 
 _RESOURCE = {
     "service.name": "service",
@@ -34,8 +31,7 @@ class Render(Protocol):
         """Return the line, with its line break."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outlet:
+class Outlet(NamedTuple):
     """One way out, ready for lines."""
 
     render: Render
@@ -43,23 +39,30 @@ class Outlet:
     level: int = DEBUG
 
 
-@dataclass(frozen=True, slots=True)
 class Workshop:
     """What all outlets of one `Logging` are made with.
 
-    Attributes:
+    Args:
         stream: Where lines go if the options name nothing else.
         clock: Seconds since 1970.
+        json: The renderer of JSON lines.
         on_heal: Told how many lines a background writer lost, once it takes lines again.
     """
 
-    options: LoggingOptions
-    cleaner: "Cleaner"
-    secrets: "Secrets"
-    stream: TextIO | None
-    clock: Callable[[], float]
-    on_heal: Callable[[Door, int], None]
-    json: JsonLine
+    def __init__(
+        self,
+        options: LoggingOptions,
+        stream: TextIO | None,
+        *,
+        clock: Callable[[], float],
+        json: JsonLine,
+        on_heal: Callable[[Door, int], None],
+    ) -> None:
+        self.options = options
+        self.stream = stream
+        self.clock = clock
+        self.json = json
+        self.on_heal = on_heal
 
     def outlets(self) -> tuple[Outlet, ...]:
         """Make every outlet that the options name."""
@@ -100,11 +103,11 @@ class Workshop:
         if style == "console" or (style == "auto" and terminal):
             from ._console import ConsoleLine  # noqa: PLC0415 - for programs whose lines people read
 
-            return ConsoleLine(self.cleaner, self.secrets, colour=terminal and _wants_colour())
+            return ConsoleLine(self.json.cleaner, self.json.secrets, colour=terminal and _wants_colour())
         if style == "ecs":
             from ._ecs import EcsLine  # noqa: PLC0415
 
-            return EcsLine(resource_of(self.options), self.cleaner, self.secrets)
+            return EcsLine(resource_of(self.options), self.json.cleaner, self.json.secrets)
         return self.json
 
     def _door(self, sink: Sink, background: Background | None) -> Door:
