@@ -87,20 +87,20 @@ class UnknownVariant(WireModel):
 '''
 
 
-def plain_twin() -> ModuleType:
+def plain_twin(name: str = "plain_twin") -> ModuleType:
     """Load our models once more, on plain pydantic: the same fields, nothing of ours in between."""
-    if "plain_twin.openai" in sys.modules:
-        return sys.modules["plain_twin.openai"]
+    if f"{name}.openai" in sys.modules:
+        return sys.modules[f"{name}.openai"]
     with tempfile.TemporaryDirectory() as folder:
-        twin = Path(folder) / "plain_twin"
+        twin = Path(folder) / name
         shutil.copytree(Path(hxp_schemas.__file__).parent, twin, ignore=shutil.ignore_patterns("__pycache__"))
         for file in twin.rglob("*.py"):
-            file.write_text(file.read_text().replace("hxp_schemas", "plain_twin"))
+            file.write_text(file.read_text().replace("hxp_schemas", name))
         (twin / "_wire.py").write_text(PLAIN_WIRE)
         sys.path.insert(0, folder)
-        package = importlib.import_module("plain_twin.openai")
-        for name in package.__all__:  # the folder will be gone
-            getattr(package, name)
+        package = importlib.import_module(f"{name}.openai")
+        for thing in package.__all__:  # the folder will be gone
+            getattr(package, thing)
         sys.path.remove(folder)
     return package
 
@@ -179,10 +179,12 @@ def validate(table: Table) -> None:
         checked = adapter.validate_json(REQUEST)
         return list(checked["messages"]), list(checked["tools"])  # lazy until they are walked
 
-    for build in (wire, plain):
+    again = plain_twin("plain_twin_again").ChatCompletionRequest.model_validate_json
+    for build in (wire, plain, again):
         build(REQUEST)
     settle()
     table.call("plain pydantic, the same fields", lambda: plain(REQUEST))
+    table.call("plain pydantic, once more: the noise", lambda: again(REQUEST))
     table.call("hxp-schemas", lambda: wire(REQUEST))
     table.call("hxp-schemas, parse_request", lambda: ours.parse_request(ours.ChatCompletionRequest, REQUEST))
     table.call("openai's params in a TypeAdapter", openai_params)
@@ -194,10 +196,12 @@ def validate(table: Table) -> None:
 def read(table: Table) -> None:
     """Bytes of a server to typed attributes."""
     plain = plain_twin().ChatCompletion.model_validate_json
-    for build in (plain, ours.ChatCompletion.model_validate_json, theirs.ChatCompletion.model_validate_json):
+    again = plain_twin("plain_twin_again").ChatCompletion.model_validate_json
+    for build in (plain, again, ours.ChatCompletion.model_validate_json, theirs.ChatCompletion.model_validate_json):
         build(ANSWER)
     settle()
     table.call("plain pydantic, the same fields", lambda: plain(ANSWER))
+    table.call("plain pydantic, once more: the noise", lambda: again(ANSWER))
     table.call("hxp-schemas", lambda: ours.ChatCompletion.model_validate_json(ANSWER))
     table.call("openai, validated", lambda: theirs.ChatCompletion.model_validate_json(ANSWER))
     table.call(

@@ -63,13 +63,16 @@ def writable(schema: dict[str, Any]) -> dict[str, Any]:
     return pruned
 
 
+WRITABLE = {name: writable(model.model_json_schema()) for name, model in REQUESTS}
+
+
 @pytest.mark.parametrize(("name", "model"), REQUESTS, ids=[name for name, _ in REQUESTS])
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(seed=st.integers(min_value=0))
 def test_any_request_that_we_can_write_is_one_of_theirs(
     name: str, model: type[WireModel], openai_spec: Any, json_sample: Any, seed: int
 ) -> None:
-    body = json_sample(writable(model.model_json_schema()), Random(seed), extra=False, null=False).make()
+    body = json_sample(WRITABLE[name], Random(seed), extra=False, null=False).make()
     body.pop("logit_bias", None)  # whole numbers only, where servers take fractions
     written = model.model_validate_json(json.dumps(body)).to_json()
     assert openai_spec.errors(name, json.loads(written)) == []

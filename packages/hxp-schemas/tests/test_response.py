@@ -8,6 +8,7 @@ from hxp_schemas.openai import (
     ChatCompletionChunk,
     Completion,
     CreateEmbeddingResponse,
+    Embedding,
     ModelList,
 )
 
@@ -51,3 +52,14 @@ def test_an_answer_of_few_words_gets_its_defaults() -> None:
     assert chunk.object == "chat.completion.chunk"
     assert chunk.choices[0].delta.content is None
     assert CreateEmbeddingResponse.model_validate({"data": [], "model": "m"}).usage.total_tokens == 0
+
+
+def test_a_vector_is_read_in_either_form() -> None:
+    assert Embedding(embedding=[0.5, 2]).vector() == [0.5, 2]
+    assert Embedding(embedding="AAAAPwAAAEA=").vector() == [0.5, 2]
+
+
+@pytest.mark.parametrize("text", ["AAAAP", "AAA=", "\u00e9"])
+def test_what_is_no_vector_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"base64|padding|multiple|ASCII"):
+        Embedding(embedding=text).vector()
