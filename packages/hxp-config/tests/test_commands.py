@@ -188,14 +188,6 @@ def test_a_wrong_configuration_ends_with_status_2_and_the_place(tmp_path: Path) 
                 "write a reference such as env:NAME or file:/path at {}:2:51"
             ),
         ),
-        (
-            "development",
-            "host: 0.0.0.0, require_keys: false",
-            (
-                "services.a.require_keys: host 0.0.0.0 is reachable from outside; "
-                "require keys, or bind 127.0.0.1 at {}:2:62"
-            ),
-        ),
     ],
 )
 def test_what_an_environment_forbids_is_refused_with_its_place(

@@ -29,7 +29,7 @@ from hxp_config import (
     standard_keepers,
 )
 from hxp_schemas import SecretReference
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 CANARY = "canary-0123456789"
 TOKEN = SecretReference("env", "TOKEN")
@@ -236,3 +236,40 @@ def test_without_its_extra_vault_says_which_one(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(__import__("sys").modules, "hvac", None)
     with pytest.raises(SecretError, match=r"pip install 'hxp-config\[vault\]'"):
         SecretStore().resolve(SecretReference("vault", "a/b#c"))
+
+
+class Upstream(BaseModel):
+    key: SecretStr = SecretStr("env:DEFAULT")
+    name: str = "env:NAME"
+
+
+class Gateway(BaseModel):
+    upstreams: list[Upstream] = []
+    main: Upstream = Upstream()
+
+
+def test_a_secret_of_pydantics_own_is_resolved_at_once() -> None:
+    store = SecretStore({"env": EnvironmentKeeper({"ONE": CANARY, "TWO": "2"})})
+    text = "upstreams: [{key: env:ONE}, {key: plain}]\nmain: {key: env:TWO, name: env:ONE}"
+    snapshot = load(Gateway, [YamlText(text, "f")], secrets=store)
+    assert [one.key.get_secret_value() for one in snapshot.value.upstreams] == [CANARY, "plain"]
+    assert (snapshot.value.main.key.get_secret_value(), snapshot.value.main.name) == ("2", "env:ONE")
+    assert str(snapshot.origin("upstreams.0.key")) == "f:1:19"
+    assert CANARY not in snapshot.explain("upstreams.0.key")
+
+
+def test_every_secret_that_cannot_be_had_is_named_with_its_place() -> None:
+    """C7."""
+    text = "upstreams: [{key: env:ONE}, {key: env:TWO}]\nmain: {key: 'env:not a name'}"
+    with pytest.raises(ConfigError) as caught:
+        load(Gateway, [YamlText(text, "f")], secrets=SecretStore({"env": EnvironmentKeeper({})}))
+    assert str(caught.value).splitlines()[1:] == [
+        "  upstreams.0.key: the secret env:ONE cannot be had: the environment variable is not set at f:1:19",
+        "  upstreams.1.key: the secret env:TWO cannot be had: the environment variable is not set at f:1:35",
+        "  main.key: a reference of this kind reads env:NAME at f:2:13",
+    ]
+
+
+def test_a_default_of_the_models_own_stays_as_it_is() -> None:
+    store = SecretStore({"env": EnvironmentKeeper({"DEFAULT": "x"})})
+    assert load(Gateway, [], secrets=store).value.main.key.get_secret_value() == "env:DEFAULT"

@@ -104,3 +104,16 @@ def test_without_a_file_the_default_stack_is_meant(tmp_path: Path, monkeypatch: 
     assert sorted(yaml.safe_load(text)["services"]) == ["gateway", "ledger", "tiny"]
     monkeypatch.setattr("hxp_services_base.orchestration._config.service_type", lambda use: ProbeLike)
     assert read_stack(tmp_path, environ={})[0].plan() == (("ledger", "tiny"), ("gateway",))
+
+
+def test_debug_makes_one_service_loud(tmp_path: Path) -> None:
+    stack, _ = read_stack(write(tmp_path, GOOD.replace("use:", "debug: true\n    use:", 1)), environ={})
+    levels = {node.name: stack.logging_of(node).level for node in stack.nodes}
+    assert sorted(levels.values()) == ["DEBUG", *["INFO"] * (len(levels) - 1)]
+
+
+def test_production_forbids_what_it_must(tmp_path: Path) -> None:
+    """C6."""
+    write(tmp_path, GOOD.replace("use:", "debug: true\n    use:", 1))
+    with pytest.raises(ConfigError, match="production forbids debug: true; remove it at"):
+        read_stack(tmp_path, environ={"HXP_PROFILE": "production"})

@@ -11,6 +11,7 @@ from ._interpolation import interpolate
 from ._merge import Layer, merge
 from ._node import Node, Where
 from ._path import split_path
+from ._reveal import reveal
 from ._snapshot import Snapshot
 from ._validation import validate
 
@@ -57,7 +58,8 @@ def load(
         model: A pydantic model, a dataclass, or any type pydantic can validate.
         sources: Where to read, the weakest first.
         migration: Brings older documents up to date.
-        secrets: Resolves references to secrets, when they are asked for.
+        secrets: Resolves references to secrets: those of `ConfigSecret` fields when they are asked for, those of
+            pydantic's `SecretStr`, which holds a text and nothing else, now.
         environ: For `${env:NAME}`; the process's own when absent.
 
     Returns:
@@ -83,6 +85,8 @@ def load_with(model: type[T], sources: Sequence[Source], options: LoadOptions) -
     if any(layer.references for layer in layers):
         root = interpolate(root, os.environ if options.environ is None else options.environ)
     value = validate(model, root, rank, options.secrets)
+    if options.secrets and (revealed := reveal(value, root, options.secrets)) is not root:
+        value = validate(model, revealed, rank, options.secrets)
     _obey(value, root)
     return Snapshot(value, root, tuple(rewrites))
 

@@ -101,9 +101,9 @@ class Snapshot(Generic[T]):
 
     def shown(self, path: str) -> str:
         """Return what may be shown of the value at a path."""
-        if self.is_secret(path):
-            return MASK
         value = value_at(self.value, split_path(path))
+        if value is not None and self.is_secret(path):
+            return MASK
         node = self.node(path)
         return repr(node.plain() if value is NOTHING and node else value)
 

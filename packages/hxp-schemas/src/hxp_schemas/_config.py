@@ -40,8 +40,7 @@ class ServiceConfigSchema(pydantic.BaseModel):
         needs: Services that must be ready first.
         config: What the service itself is told; it validates that.
         replicas: One, until a runner can start several.
-        debug: Whether the service may answer with internals; refused in staging and production.
-        require_keys: Whether callers must show a key; a bind beyond loopback without it is refused.
+        debug: Whether it logs at DEBUG, whatever the others do; refused in staging and production.
     """
 
     model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
@@ -54,7 +53,6 @@ class ServiceConfigSchema(pydantic.BaseModel):
     config: dict[str, Any] = {}
     replicas: Literal[1] = 1
     debug: bool = False
-    require_keys: bool = True
 
     @property
     def is_public(self) -> bool:
@@ -69,8 +67,6 @@ class ServiceConfigSchema(pydantic.BaseModel):
         """
         if self.debug and environment.forbids_debug:
             yield "debug", f"{environment} forbids debug: true; remove it"
-        if self.is_public and not self.require_keys and environment.forbids_open_binds:
-            yield "require_keys", f"host {self.host} is reachable from outside; require keys, or bind 127.0.0.1"
         if environment.forbids_default_secrets:
             yield from _open_secrets(self.config, "config", environment)
 
@@ -123,6 +119,7 @@ class IntegrationServiceConfig(ServiceConfigSchema):
     Attributes:
         upstreams: Names of services of the stack, or base URLs.
         credentials: What each upstream wants to see, by its name.
+        require_keys: Whether callers must show a key; a bind beyond loopback without it is refused.
 
     Example:
         >>> IntegrationServiceConfig(use="hxp-gateway", port=8000, upstreams=["tiny"]).kind
@@ -133,7 +130,14 @@ class IntegrationServiceConfig(ServiceConfigSchema):
 
     upstreams: list[Annotated[str, Field(min_length=1, max_length=2048)]] = Field(min_length=1, max_length=1024)
     credentials: dict[Name, SecretReference] = Field(default={}, max_length=1024)
+    require_keys: bool = True
     deployment: Deployment = Field(default_factory=Deployment)
+
+    def violations(self, environment: Environment) -> Iterator[tuple[str, str]]:
+        """Find what an environment forbids: what it forbids every service, and a door that is open to everybody."""
+        yield from super().violations(environment)
+        if self.is_public and not self.require_keys and environment.forbids_open_binds:
+            yield "require_keys", f"host {self.host} is reachable from outside; require keys, or bind 127.0.0.1"
 
 
 class StackConfig(pydantic.BaseModel):

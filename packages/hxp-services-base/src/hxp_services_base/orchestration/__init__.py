@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from .._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from ._config import read_stack
+    from ._config import read_stack, stack_model, stack_sources
     from ._in_process import InProcess
     from ._registry import service_type
     from ._runner import Handle, Launch, LaunchError, Runner, Status
@@ -17,7 +17,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "_config": ("read_stack",),
+            "_config": ("read_stack", "stack_model", "stack_sources"),
             "_in_process": ("InProcess",),
             "_registry": ("service_type",),
             "_runner": ("Handle", "Launch", "LaunchError", "Runner", "Status"),
@@ -47,4 +47,6 @@ __all__ = [
     "Supervisor",
     "read_stack",
     "service_type",
+    "stack_model",
+    "stack_sources",
 ]

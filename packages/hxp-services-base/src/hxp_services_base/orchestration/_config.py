@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "hxp.yaml"
+FILES = (FILE, "hxp.yml", "hxp.json", "hxp.toml")
 
 
 def read_stack(
@@ -36,34 +37,54 @@ def read_stack(
         StackError: If the services contradict each other, or one is not installed.
     """
     environ = os.environ if environ is None else environ
-    sources = _sources(directory, overrides=overrides, environ=environ)
-    outline = hxp_config.load(StackConfig, sources)
-    if not outline.value.services:
-        raise StackError(
-            f"the configuration has no services; add some to {FILE}, or remove it to run the default stack"
-        )
-    # A second pass with the services' own settings types: their keys get the same checks and the same places.
-    snapshot = hxp_config.load(_typed(outline.value), sources)
+    sources = stack_sources(directory, overrides=overrides, environ=environ)
+    snapshot = hxp_config.load(stack_model(sources), sources, secrets=hxp_config.SecretStore())
     return _stack(snapshot.value), snapshot
 
 
-def _sources(directory: Path, *, overrides: Sequence[str], environ: Mapping[str, str]) -> list[hxp_config.Source]:
-    file = directory / FILE
-    if file.exists():
-        sources: list[hxp_config.Source] = [hxp_config.YamlFile(file)]
-    else:
-        text = resources.files(__package__).joinpath("default.yaml").read_text()
-        sources = [hxp_config.YamlText(text, "the default stack")]
-    settings: list[hxp_config.Source] = [
-        hxp_config.Environment("HXP", environ),
-        hxp_config.Overrides(list(overrides)),
-    ]
-    profile = environ.get("HXP_PROFILE") or hxp_config.load(dict[str, Any], [*sources, *settings]).value.get("profile")
-    if profile:
-        sources.append(hxp_config.YamlFile(directory / f"hxp.{profile}.yaml", optional=True))
-        if environ.get("HXP_PROFILE"):
-            settings.insert(0, hxp_config.Defaults({"profile": profile}))
-    return [*sources, *settings]
+def stack_model(sources: Sequence[hxp_config.Source]) -> type[StackConfig]:
+    """The model of a stack's configuration: `StackConfig`, with each service's `config` typed by that service.
+
+    So the services' own keys get the same checks and the same places as all others.
+
+    Args:
+        sources: Which services there are.
+
+    Raises:
+        ConfigError: Every problem of the outline.
+        StackError: If there are no services, or one is not installed.
+    """
+    outline = hxp_config.load(StackConfig, sources).value
+    if not outline.services:
+        raise StackError(
+            f"the configuration has no services; add some to {FILE}, or remove it to run the default stack"
+        )
+    return _typed(outline)
+
+
+def stack_sources(
+    directory: Path, *, overrides: Sequence[str] = (), environ: Mapping[str, str], profile: str | None = None
+) -> list[hxp_config.Source]:
+    """The sources of a stack's configuration, the weakest first: those that `hxp_config` has for every program.
+
+    Args:
+        directory: Where `hxp.yaml` lies; without one, the default stack stands in its place.
+        overrides: Assignments from the command line.
+        environ: The environment.
+        profile: Which profile; else `HXP_PROFILE`, else what the configuration says.
+    """
+    sources = hxp_config.standard_sources(directory, overrides=overrides, environ=environ, profile=profile)
+    if any((directory / name).exists() for name in FILES):
+        return sources
+    text = resources.files(__package__).joinpath("default.yaml").read_text()
+    return [hxp_config.YamlText(text, "the default stack"), *sources]
+
+
+class _Outlined(StackConfig):
+    """What `_typed` builds on: the outline has been asked already what its environment forbids."""
+
+    def violations(self) -> list[tuple[str, str]]:
+        return []
 
 
 def _typed(outline: StackConfig) -> type[StackConfig]:
@@ -76,7 +97,7 @@ def _typed(outline: StackConfig) -> type[StackConfig]:
         # The name is an alias, so that a service may be called like a method of pydantic's.
         fields[f"service_{index}"] = (typed, Field(alias=name))
     services = create_model("Services", __config__={"extra": "forbid", "frozen": True}, **fields)
-    return create_model("TypedStackConfig", __base__=StackConfig, services=(services, Field()))
+    return create_model("TypedStackConfig", __base__=_Outlined, services=(services, Field()))
 
 
 def _stack(config: StackConfig) -> Stack:
@@ -93,6 +114,7 @@ def _stack(config: StackConfig) -> Stack:
                 host=service.host,
                 port=service.port,
                 needs=tuple(service.needs),
+                debug=service.debug,
             )
         )
     return Stack(

@@ -63,6 +63,7 @@ class Node:
         restart: Its restart budget.
         start_timeout: Seconds to become ready in.
         stop_timeout: Seconds from the request to stop until it is killed.
+        debug: Whether it logs at DEBUG, whatever the others do.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Node:
     restart: Restart = Restart()
     start_timeout: float = 180.0
     stop_timeout: float = 40.0
+    debug: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,10 @@ class Stack:
     def node(self, name: str) -> Node:
         """The service called `name`."""
         return next(node for node in self.nodes if node.name == name)
+
+    def logging_of(self, node: Node) -> LoggingConfig:
+        """How one of its services logs."""
+        return self.logging.model_copy(update={"level": "DEBUG"}) if node.debug else self.logging
 
     def plan(self) -> tuple[tuple[str, ...], ...]:
         """The layers in which services start; those of one layer start together, and stop in reverse order.

@@ -108,7 +108,7 @@ class Supervisor:
             token=self._token,
             state_dir=self._stack.state_dir,
             profile=self._stack.profile,
-            logging=self._stack.logging,
+            logging=self._stack.logging_of(node),
             on_status=lambda status: self._heard(node.name, status),
         )
         self._change(node.name, state=State.STARTING.value, reason="launching", pid=None, url="")
