@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Write = Callable[[float, int, str, str, dict[str, Any], "Context"], None]
 _Place = tuple[str, int, str]
+_Line = tuple[_Place, bytes]
 
 
 class Gate:
@@ -42,15 +43,7 @@ class Gate:
         self._monotonic = monotonic
         self._recorded = level_number(options.recorder.level) if options.recorder else None
         self._sampled_up_to = level_number(options.sampling.up_to) if options.sampling else 0
-        self._sampler: Sampler[_Place] | None = None
-        self._collapse: Collapse[tuple[_Place, bytes]] | None = None
-        if options.sampling or options.collapse > 0:
-            from ._volume import Collapse, Sampler  # noqa: PLC0415 - few programs have storms of lines
-
-            if options.sampling:
-                self._sampler = Sampler(first=options.sampling.first, then_one_in=options.sampling.then_one_in)
-            if options.collapse > 0:
-                self._collapse = Collapse(window=options.collapse)
+        self._sampler, self._collapse = _machines(options)
         self.left_out = 0
 
     @property
@@ -93,6 +86,16 @@ class Gate:
         if self._collapse is not None and not self._collapse.admit((place, _fingerprint(fields)), now):
             return False
         return self._sampler is None or place[1] > self._sampled_up_to or self._sampler.admit(place, now)
+
+
+def _machines(options: "LoggingOptions") -> "tuple[Sampler[_Place] | None, Collapse[_Line] | None]":
+    sampling = options.sampling
+    if sampling is None and options.collapse <= 0:
+        return None, None
+    from ._volume import Collapse, Sampler  # noqa: PLC0415 - few programs have storms of lines
+
+    sampler = Sampler[_Place](first=sampling.first, then_one_in=sampling.then_one_in) if sampling else None
+    return sampler, Collapse[_Line](window=options.collapse) if options.collapse > 0 else None
 
 
 def _fingerprint(fields: dict[str, Any]) -> bytes:
