@@ -120,6 +120,7 @@ def bare(table: Table) -> None:
 
 
 def redress_retry(attempts: int = 3) -> redress.AsyncRetry:
+    """Make the retry of redress, without a pause."""
     return redress.AsyncRetry(
         classifier=redress.default_classifier, strategy=redress.decorrelated_jitter(max_s=0.0), max_attempts=attempts
     )

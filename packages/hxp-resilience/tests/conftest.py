@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from hxp_resilience.testing import ManualClock
@@ -23,12 +23,7 @@ def clock() -> ManualClock:
     return ManualClock(1000.0)
 
 
-class Stepped(Protocol):
-    """Runs a call and cancels it when it is suspended for the n-th time."""
-
-    async def __call__(self, call: Coroutine[Any, Any, object], at: int) -> tuple[bool, object]:
-        """Return whether the call got that far, and what it returned or raised."""
-        ...
+Stepped: TypeAlias = "Callable[[Coroutine[Any, Any, object], int], Awaitable[tuple[bool, object]]]"
 
 
 @types.coroutine
@@ -74,6 +69,7 @@ async def _cancelled_at(coroutine: Coroutine[Any, Any, object], at: int) -> tupl
 
 @pytest.fixture
 def cancelled_at() -> Stepped:
+    """Run a call and cancel it when it is suspended for the n-th time: whether it got there, and how it ended."""
     return _cancelled_at
 
 

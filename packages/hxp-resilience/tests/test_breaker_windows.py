@@ -75,13 +75,13 @@ def test_a_time_window_forgets_old_failures(clock: ManualClock) -> None:
     feed(breaker, "fff")
     clock.advance(11.0)
     feed(breaker, "fss")
-    assert breaker.state is CircuitState.CLOSED
+    assert breaker.state == "closed"
     assert (breaker.statistics().calls, breaker.statistics().failures) == (3, 1)
     feed(breaker, "f")
-    assert breaker.state is CircuitState.OPEN
+    assert breaker.state == "open"
     clock.advance(5.0)
     feed(breaker, "s")
-    assert breaker.state is CircuitState.CLOSED
+    assert breaker.state == "closed"
     assert breaker.statistics().succeeded == 3
 
 
@@ -90,13 +90,13 @@ def test_slow_calls_open_a_circuit_too(clock: ManualClock) -> None:
     feed(breaker, "sls", clock)
     assert breaker.statistics().slow == 1
     feed(breaker, "l", clock)
-    assert breaker.state is CircuitState.OPEN
+    assert breaker.state == "open"
     clock.advance(5.0)
     feed(breaker, "l", clock)  # the probe is slow as well
-    assert breaker.state is CircuitState.OPEN
+    assert breaker.state == "open"
     clock.advance(5.0)
     feed(breaker, "s", clock)
-    assert breaker.state is CircuitState.CLOSED
+    assert breaker.state == "closed"
 
 
 async def _answer(value: int) -> int:
@@ -112,7 +112,7 @@ async def test_slow_calls_are_timed_in_a_frame_as_well(clock: ManualClock) -> No
 
     for seconds in (0.1, 1.0, 2.0, 0.1):
         await breaker.call(take, seconds)
-    assert breaker.state is CircuitState.OPEN
+    assert breaker.state == "open"
 
 
 @pytest.mark.anyio
@@ -121,7 +121,7 @@ async def test_a_result_may_be_a_failure(clock: ManualClock) -> None:
     breaker = CircuitBreaker("m", options, failure_if=lambda result: result == 500, clock=clock)
     assert await breaker.call(_answer, 200) == 200
     assert breaker.call_sync(lambda: 500) == 500
-    assert breaker.state is CircuitState.OPEN
+    assert breaker.state == "open"
 
 
 def test_an_isolated_circuit_stays_so(clock: ManualClock) -> None:
@@ -132,7 +132,7 @@ def test_an_isolated_circuit_stays_so(clock: ManualClock) -> None:
         breaker.call_sync(fail)
     breaker.close()
     feed(breaker, "s")
-    assert breaker.state is CircuitState.CLOSED
+    assert breaker.state == "closed"
 
 
 def test_a_disabled_circuit_lets_everything_through_and_counts_nothing(clock: ManualClock) -> None:
@@ -156,7 +156,7 @@ def test_a_circuit_opened_by_hand_recovers_by_itself(clock: ManualClock) -> None
         breaker.acquire()
     clock.advance(5.0)
     feed(breaker, "s")
-    assert breaker.state is CircuitState.CLOSED
+    assert breaker.state == "closed"
 
 
 def test_in_shadow_mode_nothing_is_refused(clock: ManualClock) -> None:
@@ -170,7 +170,7 @@ def test_in_shadow_mode_nothing_is_refused(clock: ManualClock) -> None:
     clock.advance(5.0)
     breaker.acquire()
     feed(breaker, "s")  # one more than permitted: let through, and no verdict
-    assert breaker.state is CircuitState.HALF_OPEN
+    assert breaker.state == "half_open"
 
 
 def test_other_options_keep_what_was_counted(clock: ManualClock) -> None:
@@ -179,7 +179,7 @@ def test_other_options_keep_what_was_counted(clock: ManualClock) -> None:
     breaker.reload(breaker.changed(failure_rate_threshold=0.9))
     assert (breaker.state, breaker.statistics().calls) == (CircuitState.CLOSED, 5)
     breaker.reload(breaker.changed(minimum_number_of_calls=5, failure_rate_threshold=0.5))
-    assert breaker.state is CircuitState.OPEN
+    assert breaker.state == "open"
     with pytest.raises(ValueError, match="failure_rate_threshold"):
         breaker.changed(failure_rate_threshold=7)
     breaker.close()
@@ -223,7 +223,7 @@ def test_the_wall_clock_changes_nothing(years: int, monkeypatch: pytest.MonkeyPa
     assert caught.value.retry_after == 5.0
     clock.advance(5.0)
     feed(breaker, "s")
-    assert breaker.state is CircuitState.CLOSED
+    assert breaker.state == "closed"
 
 
 def test_a_breaker_is_small(clock: ManualClock) -> None:

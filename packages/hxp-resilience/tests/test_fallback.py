@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hxp_resilience import Fallback, FallbackOptions, Ladder, Pipeline
 from hxp_resilience.testing import RecordingHook
@@ -20,13 +22,16 @@ def fail_sync(value: int = 0) -> int:
 async def test_a_value_or_a_function_answers_instead() -> None:
     assert await Fallback(value=7).call(fail) == 7
     assert await Fallback(value=None).call(fail) is None
-    assert await Fallback(lambda error, value: (type(error), value)).call(fail, 3) == (ConnectionError, 3)
+    answer: Any = await Fallback(lambda error, value: (type(error), value)).call(fail, 3)
+    assert answer == (ConnectionError, 3)
 
     async def later(error: Exception, value: int = 0) -> str:
         return f"{type(error).__name__} {value}"
 
-    assert await Fallback(later).call(fail, value=4) == "ConnectionError 4"
-    assert Fallback(lambda error: str(error)).call_sync(lambda: fail_sync(1).__str__()) == "1"
+    answer = await Fallback(later).call(fail, value=4)
+    assert answer == "ConnectionError 4"
+    answer = Fallback(str).call_sync(lambda: fail_sync(1))
+    assert answer == "1"
 
 
 async def test_only_the_errors_that_are_meant_lead_there() -> None:
@@ -97,7 +102,10 @@ async def test_a_ladder_goes_down_until_a_rung_answers() -> None:
 
 
 async def test_when_no_rung_answers_the_last_error_is_raised() -> None:
-    ladder = Ladder({"a": fail_sync, "b": lambda: {}["x"]})
+    def worse() -> int:
+        raise KeyError
+
+    ladder = Ladder({"a": fail_sync, "b": worse})
     with pytest.raises(KeyError):
         await ladder.call(fail)
     with pytest.raises(KeyError):

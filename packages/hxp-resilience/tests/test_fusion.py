@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hxp_resilience import (
@@ -32,6 +31,9 @@ from hxp_resilience._recovery import Step
 from hxp_resilience.testing import ManualClock, SleepRecorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.anyio
 
@@ -123,7 +125,8 @@ async def run_nested(names: list[str], outcomes: list[Any], at: int | None, canc
 async def run_fused(names: list[str], outcomes: list[Any], at: int | None, cancelled_at: Any) -> Any:
     clock = ManualClock(1000.0)
     parts, target = policies(names, clock), Target(outcomes, clock)
-    return await drive(partial(Pipeline(*parts).call, target), parts, target, at, cancelled_at)
+    whole: Callable[..., Any] = Pipeline(*parts).call
+    return await drive(partial(whole, target), parts, target, at, cancelled_at)
 
 
 async def drive(call: Callable[..., Any], parts: list[Any], target: Target, at: int | None, cancelled_at: Any) -> Any:
@@ -133,7 +136,7 @@ async def drive(call: Callable[..., Any], parts: list[Any], target: Target, at: 
             reached, outcome = await cancelled_at(call(number), at)
             results.append((reached, told(outcome)))
         else:
-            (outcome,) = await asyncio.gather(asyncio.ensure_future(call(number)), return_exceptions=True)
+            (outcome,) = await asyncio.gather(call(number), return_exceptions=True)
             results.append(told(outcome))
     return results, target.calls, [policy.statistics() for policy in parts]
 
@@ -158,7 +161,8 @@ def test_the_synchronous_twins_agree_too(names: list[str], outcomes: list[Any]) 
         parts, target = policies(names, clock), Target(outcomes, clock)
         call: Callable[..., Any] = target.plain
         if fused:
-            call = partial(Pipeline(*parts).call_sync, call)
+            whole: Callable[..., Any] = Pipeline(*parts).call_sync
+            call = partial(whole, call)
         else:
             for policy in reversed(parts):
                 call = partial(policy.call_sync, call)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from hxp_resilience import CircuitBreaker, Event, LoggingHook, OpenTelemetryHook, Pipeline, Retry
 from hxp_resilience.testing import no_waiting
 from opentelemetry import trace
+
+if TYPE_CHECKING:
+    import pytest
 
 OPENED = Event("circuit.opened", "model", "closed to open")
 WAITING = Event("retry.waiting", "retry", "attempt 1: 429", seconds=0.5, error="BusyError", shadow=True)

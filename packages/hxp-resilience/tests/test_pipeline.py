@@ -142,10 +142,14 @@ def test_it_explains_itself_in_words() -> None:
     assert pipeline.explain().splitlines() == [
         "chat:",
         "1. timeout: end the call with all its attempts after 30 s, and tell everything inside",
-        "2. retry: try up to 3 times in all, waiting a random part of 0.5 s, doubling up to 8 s, or as long as the"
-        " target asks for up to 120 s",
-        "3. model: stop asking 'model' for 5 s once 50% of the last 20 calls failed, from 5 calls on; then 1 at a time"
-        " decide whether it is well",
+        (
+            "2. retry: try up to 3 times in all, waiting a random part of 0.5 s, doubling up to 8 s, or as long as the"
+            " target asks for up to 120 s"
+        ),
+        (
+            "3. model: stop asking 'model' for 5 s once 50% of the last 20 calls failed, from 5 calls on; then 1 at a"
+            " time decide whether it is well"
+        ),
         "4. timeout 2: end a call that takes longer than 5 s (shadow: only counted)",
         "5. bulkhead: run 4 calls at once, let 8 more wait for up to 1 s, and refuse the rest",
         "6. mine: Spy",
@@ -243,7 +247,7 @@ async def test_the_wall_clock_changes_nothing(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(time, "time", lambda years=years: wall + years * 365 * 86400.0)
         results.append(await pipeline.call(add, years, right=0))
     assert results == [0, 1, -1, 0]
+    await pipeline.call(add, 0, right=0)
     with pytest.raises(RateLimitedError) as caught:
-        for _ in range(2):
-            await pipeline.call(add, 0, right=0)
+        await pipeline.call(add, 0, right=0)
     assert 0 < (caught.value.retry_after or 0) <= 12.1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -71,10 +72,8 @@ class Proxy:
             return
         finally:
             for one in (source, sink):
-                try:
+                with suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
 
 
 @pytest.fixture
@@ -194,11 +193,12 @@ async def test_where_redis_never_was_it_is_alone(clock: ManualClock, made: list[
 async def test_a_missing_extra_is_named(twin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "limits", None)
     limit = SharedRateLimit("redis://127.0.0.1:1/0", SharedRateLimitOptions(1))
+    twins: dict[str, Any] = {
+        "acquire": limit.acquire,
+        "call_sync": lambda: asyncio.to_thread(limit.call_sync, len, "a"),
+    }
     with pytest.raises(ModuleNotFoundError, match=r'pip install "hxp-resilience\[redis\]"'):
-        if twin == "acquire":
-            await limit.acquire()
-        else:
-            limit.call_sync(len, "a")
+        await twins[twin]()
 
 
 @pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 1.5}, {"per": 0}, {"patience": 0}, {"alone": 0}])

@@ -103,7 +103,7 @@ async def test_after_the_first_item_nothing_is_tried_again() -> None:
     """U6."""
     source, breaker = Source(["a", ConnectionError()], ["never"]), CircuitBreaker("m")
     got = []
-    with pytest.raises(ConnectionError):
+    with pytest.raises(ConnectionError):  # noqa: PT012 (the error comes from one of the items)
         async with Pipeline(Retry(3), breaker).stream(source) as items:
             async for item in items:
                 got.append(item)  # noqa: PERF401 (what came before the error counts)
@@ -125,7 +125,7 @@ async def test_an_idle_stream_is_ended() -> None:
     """U4."""
     guard, breaker, source = StreamGuard(idle=0.02), CircuitBreaker("m"), Source(["a", "b", asyncio.Event()])
     got = []
-    with pytest.raises(StreamBrokenError, match=r"no item within 0\.02 s") as caught:
+    with pytest.raises(StreamBrokenError, match=r"no item within 0\.02 s") as caught:  # noqa: PT012 (the error comes from one of the items)
         async with Pipeline(Retry(3), breaker, guard).stream(source) as items:
             async for item in items:
                 got.append(item)  # noqa: PERF401 (what came before the error counts)
@@ -156,13 +156,18 @@ async def _nothing() -> None:
 
 async def test_many_items_need_one_timer() -> None:
     loop = asyncio.get_running_loop()
-    made = []
+    made: list[float] = []
     call_at = loop.call_at
-    loop.call_at = lambda when, *rest, **more: (made.append(when), call_at(when, *rest, **more))[1]  # type: ignore[method-assign,assignment]
+
+    def noted(when: float, *rest: Any, **more: Any) -> asyncio.TimerHandle:
+        made.append(when)
+        return call_at(when, *rest, **more)
+
+    loop.call_at = noted  # type: ignore[method-assign,assignment]
     try:
         await read(Pipeline(StreamGuard(idle=60.0)), Source(list(range(500))))
     finally:
-        del loop.call_at  # type: ignore[method-assign]
+        del loop.call_at
     assert len(made) == 1
 
 
@@ -198,7 +203,7 @@ async def test_leaving_early_closes_the_stream_and_says_nothing_about_the_target
 
 async def test_an_error_of_the_reader_is_not_the_targets() -> None:
     breaker = CircuitBreaker("m")
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError):  # noqa: PT012 (the error comes from one of the items)
         async with Pipeline(breaker).stream(Source([1, 2])) as items:
             async for _ in items:
                 raise KeyError
@@ -223,7 +228,7 @@ async def test_a_fallback_may_be_a_stream() -> None:
         yield type(error).__name__
         yield "sorry"
 
-    pipeline = Pipeline(CircuitBreaker("m"), Fallback(lambda error: sorry(error)))
+    pipeline = Pipeline(CircuitBreaker("m"), Fallback(sorry))
     assert await read(pipeline, Source([ConnectionError()])) == ["ConnectionError", "sorry"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -211,7 +211,7 @@ async def test_a_task_group_is_cancelled_as_a_whole() -> None:
     with pytest.raises(AttemptTimeoutError):
         await Timeout(0.01).call(group)
     assert ended == [1, 1]
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012 (the group raises at its end)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Timeout(0.01).call(forever))
             tasks.create_task(member())
@@ -237,9 +237,14 @@ async def test_the_scopes_of_anyio_keep_their_meaning() -> None:
 
 async def test_calls_of_one_length_share_one_timer() -> None:
     loop, timeout = asyncio.get_running_loop(), Timeout(30.0)
-    made = []
+    made: list[float] = []
     call_at = loop.call_at
-    loop.call_at = lambda when, *rest, **more: (made.append(when), call_at(when, *rest, **more))[1]  # type: ignore[method-assign,assignment]
+
+    def noted(when: float, *rest: Any, **more: Any) -> asyncio.TimerHandle:
+        made.append(when)
+        return call_at(when, *rest, **more)
+
+    loop.call_at = noted  # type: ignore[method-assign,assignment]
     try:
 
         async def quick() -> None:
@@ -249,7 +254,7 @@ async def test_calls_of_one_length_share_one_timer() -> None:
         for _ in range(100):
             await timeout.call(quick)
     finally:
-        del loop.call_at  # type: ignore[method-assign]
+        del loop.call_at
     assert len(made) == 1
     assert timeout.statistics().pending == 0
 

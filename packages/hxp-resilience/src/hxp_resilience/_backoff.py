@@ -43,7 +43,7 @@ def seconds_asked(error: object, wall: Callable[[], datetime] | None = None) -> 
     Args:
         error: An error with `retry_after`, or with `headers` of its own or of its `response`: seconds, as a number or
             text, or a date.
-        wall: The wall clock, against which a date is read; nothing else here looks at it. That of the system by default.
+        wall: The wall clock, against which a date is read, and nothing else; that of the system by default.
 
     Returns:
         Seconds, never negative; None if nothing was asked for, or nothing that makes sense.

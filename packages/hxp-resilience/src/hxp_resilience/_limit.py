@@ -29,7 +29,7 @@ class AdaptiveLimitOptions:
     smallest: int = 1
     largest: int = 200
     algorithm: Literal["gradient", "vegas"] = "gradient"
-    tolerance: float = 1.5
+    tolerance: float = 2.0
     smoothing: float = 0.2
     window: int = 10
     max_queued: int = 100
@@ -51,7 +51,8 @@ class AdaptiveLimitOptions:
             raise ValueError(f"queue_timeout must not be negative, not {self.queue_timeout!r}")
 
 
-_PROBE = 50  # windows after which the durations of an idle target are measured anew
+_ROOM = 4.0  # calls that may queue at the target without its being called busy; also how fast a small limit grows
+_PROBE = 25  # windows after which the durations of an idle target are measured anew
 
 
 class Estimate:
@@ -62,12 +63,13 @@ class Estimate:
     has become slower for good does not press the limit down, and a queue that we made does not become the measure.
     """
 
-    __slots__ = ("_count", "_idle", "_most", "_probing", "_sum", "_windows", "limit")
+    __slots__ = ("_count", "_dropped", "_idle", "_most", "_probing", "_sum", "_windows", "limit")
 
     def __init__(self, options: AdaptiveLimitOptions) -> None:
         self.limit = float(options.initial)
         self._idle = math.inf
         self._probing = False
+        self._dropped = 0
         self._count = 0
         self._sum = 0.0
         self._most = 0
@@ -86,7 +88,7 @@ class Estimate:
         if self._count < options.window:
             return
         mean, most = max(self._sum / self._count, 1e-9), self._most
-        self._count, self._sum, self._most = 0, 0.0, 0
+        self._count, self._sum, self._most, self._dropped = 0, 0.0, 0, 0
         self._windows += 1
         if self._probing:
             self._probing, self._idle = False, mean
@@ -99,8 +101,14 @@ class Estimate:
         self._set(self.limit + options.smoothing * (new - self.limit), options)
 
     def drop(self, options: AdaptiveLimitOptions) -> None:
-        """Take in a call that the target could not bear: it refused, or took too long."""
-        self._set(self.limit * 0.9, options)
+        """Take in a call that the target could not bear: it refused, or took too long.
+
+        Calls that run together fail together, so that the limit falls once in so many calls as it allows.
+        """
+        self._dropped += 1
+        if self._dropped >= self.limit / 2 or self._dropped == 1:
+            self._dropped = 1
+            self._set(self.limit * 0.9, options)
 
     def adapt(self, options: AdaptiveLimitOptions) -> None:
         """Keep the limit, within other bounds."""
@@ -111,7 +119,7 @@ class Estimate:
 
     def _gradient(self, mean: float, options: AdaptiveLimitOptions) -> float:
         gradient = max(0.5, min(1.0, options.tolerance * self._idle / mean))
-        return self.limit * gradient + math.sqrt(self.limit)
+        return self.limit * gradient + max(_ROOM, math.sqrt(self.limit))
 
     def _vegas(self, mean: float) -> float:
         queued = self.limit * (1 - self._idle / mean)

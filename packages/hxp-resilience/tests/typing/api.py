@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import tenacity
 from hxp_resilience import (
+    AdaptiveLimit,
     Bulkhead,
     BulkheadFullError,
     BulkheadStatistics,
@@ -13,14 +16,33 @@ from hxp_resilience import (
     CircuitPermit,
     CircuitState,
     Deadline,
+    ErrorReport,
+    ErrorReporter,
+    Event,
+    Fallback,
+    Hedge,
+    Hook,
+    Ladder,
     Pipeline,
     Policy,
+    RateLimit,
+    Registry,
     ResilienceError,
     Retry,
+    RetryBudget,
+    RetryOptions,
+    RetryStatistics,
+    StreamGuard,
     Timeout,
+    TotalTimeout,
+    Traits,
     current_deadline,
+    handle_errors,
 )
-from hxp_resilience.testing import ManualClock, SleepRecorder
+from hxp_resilience.testing import ManualClock, RecordingHook, SleepRecorder, no_waiting
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 async def fetch(url: str, *, size: int = 1) -> bytes:
@@ -60,3 +82,63 @@ async def use() -> None:
         lines: tuple[str, ...] = root.timeline
         print(seconds, lines)
     print(body, again, state, numbers, places, left, current)
+
+
+def count(text: str, *, start: int = 0) -> int:
+    return len(text) + start
+
+
+async def numbers(upto: int) -> AsyncIterator[int]:
+    for number in range(upto):
+        yield number
+
+
+class Mine:
+    def __call__(self, event: Event, /) -> None:
+        print(event.kind, event.seconds)
+
+
+@handle_errors(KeyError, mapping={KeyError: lambda error: ValueError(str(error))}, context="here")
+def find(name: str) -> int:
+    return {"a": 1}[name]
+
+
+async def use_more() -> None:
+    budget = RetryBudget(0.1)
+    options = RetryOptions(
+        4,
+        stop=tenacity.stop_after_delay(5),
+        retry_on=tenacity.retry_if_exception_type(OSError),
+        retry_if=lambda answer: answer is None,
+    )
+    hook: Hook = Mine()
+    pipeline = Pipeline(
+        Fallback(value=0),
+        Ladder({"cached": count}),
+        TotalTimeout(30.0),
+        Retry(options, budget=budget),
+        Hedge(0.5, budget=budget),
+        RateLimit(5, per=1.0),
+        AdaptiveLimit(),
+        StreamGuard(first_item=5.0, idle=1.0),
+        hooks=[hook, RecordingHook()],
+    )
+    size: int = pipeline.call_sync(count, "a", start=2)
+    pipeline.call_sync(count, 1)  # type: ignore[arg-type]
+    guarded = pipeline(count)
+    again: int = guarded("a", start=1)
+    with Traits(tenant="a", cost=3), no_waiting() as waits:
+        first: list[float] = waits
+    async with pipeline.stream(numbers, 3) as items:
+        async for item in items:
+            print(item)
+    registry: Registry[str] = Registry(lambda key: Pipeline(CircuitBreaker(key)))
+    states: dict[str, dict[str, str]] = registry.states()
+    pipeline.reload({"retry": {"attempts": 5}})
+    words: str = pipeline.explain()
+    numbers_of: RetryStatistics = Retry().statistics()
+    reports: list[ErrorReport] = []
+    ErrorReporter([reports.append]).report(ValueError("x"))
+    found: int = find("a")
+    find(1)  # type: ignore[arg-type]
+    print(size, again, first, states, words, numbers_of, found)
