@@ -104,6 +104,14 @@ def test_capturing_leaves_nothing_behind(fresh_default: _default.Default, capfd:
     assert (fresh_default.logging._outlets, fresh_default.logging._levels, log._channel.threshold) == before
 
 
+def test_while_lines_are_collected_nothing_else_is_touched(fresh_default: _default.Default) -> None:
+    with capture() as events:
+        fresh_default.logging.reopen()
+        get_logger("x").info("said")
+        fresh_default.logging.close()
+    assert len(events) == 1
+
+
 def test_a_lazy_value_is_computed_only_if_it_is_written() -> None:
     asked = []
     stream = io.StringIO()

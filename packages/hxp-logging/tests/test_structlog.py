@@ -55,6 +55,14 @@ def test_levels_are_ours(logging: Logging, stream: io.StringIO) -> None:
     assert [line["severity_text"] for line in lines(stream)] == ["DEBUG", "INFO", "CRITICAL"]
 
 
+def test_a_level_that_structlog_does_not_name_is_rounded(logging: Logging, stream: io.StringIO) -> None:
+    with pytest.raises(structlog.DropEvent):
+        HxpRenderer(logging)(None, "notice", {"event": "x", "level_number": 35})
+    with pytest.raises(structlog.DropEvent):
+        HxpRenderer(logging)(None, "exception", {"event": "x"})
+    assert [line["severity_text"] for line in lines(stream)] == ["WARNING", "ERROR"]
+
+
 def test_exceptions_are_told(logging: Logging, stream: io.StringIO) -> None:
     log = structlog.get_logger()
     try:

@@ -68,9 +68,9 @@ class FileSink:
         now = self._now()
         if now >= self._look_at or self._room <= 0:
             self._look(now)
-        if self._begin_anew:
-            self._begin_anew = False
-            line = b"\n" + line
+            if self._begin_anew:
+                self._begin_anew = False
+                line = b"\n" + line
         try:
             written = os.write(self._descriptor, line)
         except OSError:
