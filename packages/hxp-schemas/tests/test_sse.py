@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 from hxp_schemas.sse import DONE, SSEDecoder, SSEError, SSEEvent, encode
@@ -36,6 +36,12 @@ def test_the_grammar_is_that_of_the_specification() -> None:
 def test_no_split_of_the_bytes_changes_the_events(cuts: set[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
     assert decode([STREAM[a:b] for a, b in pairwise(edges)]) == EVENTS
+
+
+def test_no_two_cuts_of_the_bytes_change_the_events() -> None:
+    """Every one of them."""
+    for first, second in combinations(range(len(STREAM) + 1), 2):
+        assert decode([STREAM[:first], STREAM[first:second], STREAM[second:]]) == EVENTS
 
 
 def test_every_byte_alone_gives_the_same_events() -> None:

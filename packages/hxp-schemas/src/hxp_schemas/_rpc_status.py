@@ -4,8 +4,6 @@ What its fields cannot hold (a code that is no reason, a type or a retryability 
 its `ErrorInfo` detail under names that begin with `hxp-`, so that nothing is lost on the way there and back.
 """
 
-import math
-import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -13,8 +11,7 @@ _TYPE = "type.googleapis.com/google.rpc."
 _DOMAIN = "hxp"
 _OWN = "hxp-"
 _ESCAPE = "hxp-x-"
-_REASON = re.compile(r"[A-Z][A-Z0-9_]{0,61}[A-Z0-9]", re.ASCII)
-_DELAY = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)s", re.ASCII)
+_REASON = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _NAMES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -60,7 +57,7 @@ def write_status(info: _Info, *, own: Mapping[str, str]) -> dict[str, Any]:
         own: What this format has no field for.
     """
     reason = info.code.upper()
-    if not (_REASON.fullmatch(reason) and reason.lower() == info.code):
+    if not (_is_reason(reason) and reason.lower() == info.code):
         own, reason = {**own, "code": info.code}, "OTHER"
     theirs = {_escaped(name): value for name, value in info.metadata.items()}
     mine = {f"{_OWN}{name}": value for name, value in own.items()}
@@ -87,6 +84,11 @@ def read_status(error: Mapping[str, Any]) -> dict[str, Any] | None:
         if isinstance(kind, str):
             found |= _READERS.get(kind.removeprefix(_TYPE), _nothing)(detail)
     return found
+
+
+def _is_reason(text: str) -> bool:
+    """Whether AIP-193 allows it: `[A-Z][A-Z0-9_]+[A-Z0-9]`, at most 63 characters."""
+    return 2 <= len(text) <= 63 and _REASON.issuperset(text) and text[0].isalpha() and text[-1] != "_"
 
 
 def _detail(kind: str, **fields: Any) -> dict[str, Any]:
@@ -125,9 +127,8 @@ def _read_error_info(detail: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_retry_info(detail: Mapping[str, Any]) -> dict[str, Any]:
     delay = detail.get("retryDelay")
-    match = _DELAY.fullmatch(delay) if isinstance(delay, str) else None
-    seconds = float(match[1]) if match else math.nan
-    return {} if math.isnan(seconds) else {"retry_after": seconds}
+    seconds = delay.removesuffix("s") if isinstance(delay, str) and delay.isascii() and len(delay) < 24 else ""
+    return {"retry_after": float(seconds)} if seconds.replace(".", "", 1).isdigit() else {}
 
 
 def _read_bad_request(detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,12 @@ class WireModel(pydantic.BaseModel):
     """
 
     model_config = ConfigDict(
-        defer_build=True, extra="allow", strict=True, protected_namespaces=(), serialize_by_alias=True
+        defer_build=True,
+        extra="allow",
+        strict=True,
+        protected_namespaces=(),
+        serialize_by_alias=True,
+        hide_input_in_errors=True,
     )
 
     if not TYPE_CHECKING:

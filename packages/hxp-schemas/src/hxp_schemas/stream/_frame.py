@@ -1,5 +1,10 @@
 """From a token to the bytes on the wire in one step: all that does not change is written once per stream."""
 
+try:  # the C function behind `json`, without the rest of that package
+    from _json import encode_basestring
+except ImportError:  # pragma: no cover - an interpreter other than CPython
+    from json.encoder import encode_basestring
+
 from pydantic_core import to_json
 
 from hxp_schemas.openai._usage import CompletionUsage
@@ -54,15 +59,15 @@ class ChatFrames:
     def token(self, text: str) -> bytes:
         """Write a piece of the answer; a lone surrogate becomes U+FFFD."""
         try:
-            return self._head + to_json(text) + self._tail
-        except ValueError:  # a lone surrogate
+            return (self._head + encode_basestring(text) + self._tail).encode()
+        except UnicodeEncodeError:
             return self.token(_mend(text))
 
     def reasoning(self, text: str) -> bytes:
         """Write a piece of what the model thinks (`reasoning_content`)."""
         try:
-            return self._reasoning + to_json(text) + self._tail
-        except ValueError:  # a lone surrogate
+            return (self._reasoning + encode_basestring(text) + self._tail).encode()
+        except UnicodeEncodeError:
             return self.reasoning(_mend(text))
 
     def start(self) -> bytes:
@@ -91,9 +96,9 @@ class ChatFrames:
         choice = {"index": self._index, "delta": delta, "finish_reason": finish_reason}
         return encode(to_json({**self._base, "choices": [choice]}))
 
-    def _split(self, delta: dict[str, object]) -> tuple[bytes, bytes]:
+    def _split(self, delta: dict[str, object]) -> tuple[str, str]:
         """Cut a whole frame where the text will stand."""
-        head, tail = self._chunk(delta).rsplit(to_json(_MARK), 1)
+        head, tail = self._chunk(delta).decode().rsplit(encode_basestring(_MARK), 1)
         return head, tail
 
 
@@ -118,13 +123,13 @@ class CompletionFrames:
     def __init__(self, *, id: str, model: str, created: int, index: int = 0) -> None:  # noqa: A002 - the field
         self._index = index
         self._base: dict[str, object] = {"id": id, "object": "text_completion", "created": created, "model": model}
-        self._head, self._tail = self._chunk(_MARK).rsplit(to_json(_MARK), 1)
+        self._head, self._tail = self._chunk(_MARK).decode().rsplit(encode_basestring(_MARK), 1)
 
     def token(self, text: str) -> bytes:
         """Write a piece of the answer; a lone surrogate becomes U+FFFD."""
         try:
-            return self._head + to_json(text) + self._tail
-        except ValueError:  # a lone surrogate
+            return (self._head + encode_basestring(text) + self._tail).encode()
+        except UnicodeEncodeError:
             return self.token(_mend(text))
 
     def finish(self, reason: str = "stop") -> bytes:
