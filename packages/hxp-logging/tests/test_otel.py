@@ -148,6 +148,7 @@ def test_a_provider_of_your_own_can_take_our_lines() -> None:
     provider, exporter = exported()
     logging = Logging(LoggingOptions(format="json"), stream=io.StringIO())
     undo = logging.divert(OtlpSink(provider), "DEBUG")
+    logging.get_logger("opentelemetry.exporter.otlp").error("would be exported next, and so on")
     logging.get_logger("x").debug("hello", a=1)
     undo()
     [record] = exporter.get_finished_logs()

@@ -139,6 +139,7 @@ def test_a_process_killed_at_this_very_step_of_a_rotation_loses_nothing(tmp_path
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # what is tested
 def test_a_fork_while_another_thread_writes_locks_nobody_out(tmp_path: Path) -> None:
     """A lock that another thread held at the moment of the fork is no lock in the child."""
     with (tmp_path / "log").open("w") as stream:

@@ -303,6 +303,7 @@ def test_what_a_background_writer_lost_is_counted_and_told(tmp_path: Path, monke
     logging.close()
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # what is tested
 def test_a_forked_child_writes_its_own_lines_and_not_its_parents(tmp_path: Path) -> None:
     logging = Logging(background(tmp_path / "log"))
     sink: Any = logging._door.sink

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OtlpSink", "RedactingProcessor"]
 
+_EXPORTERS = ("opentelemetry.", "urllib3.")  # what they say about a failed export would be exported next, and so on
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - both ends of the subtraction are UTC
 
 
@@ -58,8 +59,10 @@ class OtlpSink:
         return cls(provider)
 
     def write(self, line: bytes, _level: int, /) -> None:
-        """Hand on one line."""
+        """Hand on one line, unless it tells of the export itself."""
         told = loads(line)
+        if told["logger"].startswith(_EXPORTERS):
+            return
         attributes = told["attributes"]
         if "request_id" in told:
             attributes["request_id"] = told["request_id"]
