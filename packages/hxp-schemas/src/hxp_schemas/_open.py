@@ -38,13 +38,13 @@ class _Open:
     def __get_pydantic_core_schema__(self, source: Any, _handler: "GetCoreSchemaHandler") -> core_schema.CoreSchema:
         """Check for text only: a value that is newer than this package is a value."""
         known = known_values(source)
-        return core_schema.str_schema(strict=True, metadata={"pydantic_js_updates": {"examples": known}})
+        return core_schema.str_schema(strict=True, metadata={"hxp_known": known})
 
     def __get_pydantic_json_schema__(
-        self, schema: core_schema.CoreSchema, handler: "GetJsonSchemaHandler"
+        self, schema: core_schema.CoreSchema, _handler: "GetJsonSchemaHandler"
     ) -> "JsonSchemaValue":
         """Tell readers of the schema which values are known."""
-        known = handler(schema).pop("examples")
+        known: list[str] = schema.get("metadata", {})["hxp_known"]
         return {"anyOf": [{"enum": known, "type": "string"}, {"type": "string"}]}
 
 
