@@ -63,15 +63,14 @@ def settings_of(model: Any, *, prefix: str = "HXP") -> list[Setting]:
 
 
 def env_example(model: Any, *, prefix: str = "HXP") -> str:
-    """Return an `.env.example`: each variable with what it is for, commented out at its default."""
-    lines = [f"# Settings under the prefix {prefix}__; copy to .env and uncomment what you change."]
+    """Return an `.env.example`: each variable with what it is for, commented out, at its default."""
+    lines = [f"# Settings under the prefix {prefix}__; copy to .env and take the # away from what you set."]
     for one in settings_of(model, prefix=prefix):
         if one.variable is None:
             continue
         lines += ["", f"# {one.description}" if one.description else f"# {one.path}"]
         lines.append(f"# {one.type}{', required' if one.required else ''}")
-        value = "" if one.default in {None, "null"} or sounds_secret(one.path.rpartition(".")[2]) else one.default
-        lines.append(f"{'' if one.required else '# '}{one.variable}={value}")
+        lines.append(f"# {one.variable}={'' if one.default in {None, 'null'} else one.default}")
     return "\n".join([*lines, ""])
 
 
@@ -113,7 +112,8 @@ def _walk(
         yield from _walk(document, extra, prefix, (*path, "*"), required=False)
     else:
         given = {**inner, **schema}
-        default = json.dumps(given["default"]) if "default" in given else None
+        hidden = given.get("writeOnly") or sounds_secret(path[-1] if path else "")
+        default = json.dumps(given["default"]) if "default" in given and not hidden else None
         text = str(given.get("description", "")).partition("\n\n")[0].replace("\n", " ").strip()
         yield Setting(join_path(path), _variable(prefix, path), _type(document, inner), required, default, text)
 

@@ -13,13 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ._errors import ConfigError, ConfigProblem
+from ._node import Node
 from ._path import join_path
-
-if TYPE_CHECKING:
-    from ._node import Node
 
 Key = Hashable
 SIGNS = "+!~"
@@ -64,7 +62,7 @@ class _Merging:
 
     def onto(self, base: Node, over: Node, path: tuple[Key, ...]) -> Node:
         if not (isinstance(base.data, dict) and isinstance(over.data, dict)):
-            return replace(self._alone(over, path), lost=base)
+            return _in_place_of(base, self._alone(over, path))
         merged = dict(base.data)
         for key, child in over.data.items():
             name, sign = self._read(key)
@@ -75,7 +73,7 @@ class _Merging:
                 found = merged.get(target)
                 below = (*path, target)
                 merged[target] = self._alone(child, below) if found is None else self.onto(found, child, below)
-        return replace(base, data=merged)
+        return Node(merged, base.base, base.mark, base.raw, base.key_mark, base.textual, base.lost)
 
     def _alone(self, node: Node, path: tuple[Key, ...]) -> Node:
         """A node that meets nothing: its signs are followed all the same."""
@@ -95,7 +93,7 @@ class _Merging:
             if child.data is not None:
                 self._refuse(path, "a key that is taken out with '~' has no value", child)
         elif sign == "!":
-            merged[key] = replace(self._alone(child, path), lost=found)
+            merged[key] = self._alone(child, path) if found is None else _in_place_of(found, self._alone(child, path))
         elif not isinstance(child.data, list):
             self._refuse(path, "what is appended with '+' must be a list", child)
         elif found is None:
@@ -107,6 +105,10 @@ class _Merging:
 
     def _refuse(self, path: tuple[Key, ...], message: str, node: Node) -> None:
         self.problems.append(ConfigProblem(join_path(path), message, node.key.origin()))
+
+
+def _in_place_of(lost: Node, node: Node) -> Node:
+    return Node(node.data, node.base, node.mark, node.raw, node.key_mark, node.textual, lost)
 
 
 def _existing(data: dict[Key, Node], key: Key) -> Key:
