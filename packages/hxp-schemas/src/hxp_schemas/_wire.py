@@ -41,7 +41,7 @@ class WireModel(pydantic.BaseModel):
         hide_input_in_errors=True,
     )
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # pragma: no branch
 
         def __init__(self, /, **data: Any) -> None:
             super().__init__(**data)
