@@ -308,12 +308,12 @@ def imports(table: Table) -> None:
     table.process("hxp_config", "import hxp_config")
     table.process("hxp_config, ready to load", "from hxp_config import load, standard_sources")
     table.process("pydantic", "from pydantic import BaseModel")
+    table.process("pydantic and yaml", "import pydantic, yaml; pydantic.TypeAdapter")
     table.process("pydantic_settings", "from pydantic_settings import BaseSettings")
     table.process("confz", "from confz import BaseConfig")
     table.process("dynaconf", "from dynaconf import Dynaconf")
     table.process("omegaconf", "from omegaconf import OmegaConf")
     table.target("hxp_config", at_most=1.3)
-    table.target("hxp_config, ready to load", at_most=1.0, of="pydantic_settings")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from hxp_config import (
     Change,
@@ -394,3 +397,42 @@ def test_any_text_loads_or_is_refused_with_a_place(text: str) -> None:
         load(dict[str, Any], [YamlText(text, "f")])
     except ConfigError as error:
         assert all(problem.origin is not None for problem in error.errors)  # noqa: PT017 - either outcome is right
+
+
+@pytest.mark.anyio
+async def test_no_task_ever_sees_a_mixture(path: Path) -> None:
+    """X4: what a task read once stays whole, whatever is reloaded while it waits."""
+    live = LiveConfig(Settings, [File(path)])
+    done = anyio.Event()
+    seen: list[tuple[int, int]] = []
+
+    async def look() -> None:
+        while not done.is_set():
+            value = live.value
+            first = value.a
+            await anyio.lowlevel.checkpoint()
+            seen.append((first, value.b))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(look)
+        for number in range(2, 20):
+            await anyio.Path(path).write_text(f"a: {number}\nb: {number}\n")
+            await anyio.to_thread.run_sync(live.reload)
+        done.set()
+    assert len(seen) > 10
+    assert all(first == second for first, second in seen)
+
+
+def test_without_a_report_of_ones_own_a_refusal_is_logged_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    live = LiveConfig(Settings, [File(path)])
+    path.write_text("a: [")
+    for _ in range(3):
+        live.reload(force=True)
+    path.write_text("a: 2\nb: 2\nport: 9\n")
+    with caplog.at_level("INFO", logger="hxp_config"):
+        live.reload()
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert told[0].startswith("the configuration stays as it was: not valid YAML")
+    assert told[1] == "configuration 2 is in use: a, b, port changed; a restart is needed for port"

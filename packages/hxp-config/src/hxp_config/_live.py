@@ -124,7 +124,8 @@ class LiveConfig(Generic[T]):
         environ: For `${env:NAME}`.
         cache: Keeps what was parsed.
         history: How many revisions `rollback` can go back to.
-        on_report: Called after each reload that changed or refused something; the same refusal is told once.
+        on_report: Called after each reload that changed or refused something; the same refusal is told once. Without
+            it, the logger `hxp_config` of the standard library is told.
 
     Raises:
         ConfigError: The first configuration is wrong.
@@ -330,8 +331,21 @@ class LiveConfig(Generic[T]):
         self._told = None
 
     def _tell(self, report: ReloadReport) -> None:
-        if self._on_report is not None:
-            self._on_report(report)
+        (self._on_report or _log)(report)
+
+
+def _log(report: ReloadReport) -> None:
+    import logging  # noqa: PLC0415 - for those who want no report of their own
+
+    log = logging.getLogger("hxp_config")
+    if report.error is not None:
+        log.warning("the configuration stays as it was: %s", report.error)
+        return
+    changed = ", ".join(one.path for one in report.differences)
+    restart = f"; a restart is needed for {', '.join(report.needs_restart)}" if report.needs_restart else ""
+    log.info("configuration %d is in use: %s changed%s", report.revision, changed, restart)
+    for error in report.errors_after:
+        log.error("a subscriber failed after the configuration had changed", exc_info=error)
 
 
 def _with_cache(source: Source, cache: ParseCache) -> Source:

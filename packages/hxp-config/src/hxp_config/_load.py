@@ -11,7 +11,6 @@ from ._interpolation import interpolate
 from ._merge import Layer, merge
 from ._node import Node, Where
 from ._path import split_path
-from ._reveal import reveal
 from ._snapshot import Snapshot
 from ._validation import validate
 
@@ -85,8 +84,11 @@ def load_with(model: type[T], sources: Sequence[Source], options: LoadOptions) -
     if any(layer.references for layer in layers):
         root = interpolate(root, os.environ if options.environ is None else options.environ)
     value = validate(model, root, rank, options.secrets)
-    if options.secrets and (revealed := reveal(value, root, options.secrets)) is not root:
-        value = validate(model, revealed, rank, options.secrets)
+    if options.secrets:
+        from ._reveal import reveal  # noqa: PLC0415 - for those who have secrets to resolve
+
+        revealed = reveal(value, root, options.secrets)
+        value = value if revealed is root else validate(model, revealed, rank, options.secrets)
     _obey(value, root)
     return Snapshot(value, root, tuple(rewrites))
 

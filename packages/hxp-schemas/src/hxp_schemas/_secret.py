@@ -1,13 +1,12 @@
 """A value that does not get out by accident: not printed, not serialised, not pickled, not echoed by an error."""
 
-import hmac
-import secrets
-from hashlib import sha256
-from typing import Any, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
 
 MASK = "**********"
 
@@ -49,6 +48,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        import hmac  # noqa: PLC0415 - with hashlib it costs a tenth of pydantic, and many secrets are never compared
+
         return hmac.compare_digest(
             self._value.encode("utf-8", "surrogatepass"), other._value.encode("utf-8", "surrogatepass")
         )
@@ -75,7 +76,7 @@ class Secret:
         return value
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: "GetCoreSchemaHandler") -> CoreSchema:
         # The value is wrapped before anything can fail, because an error quotes the input that it is about.
         wrap = core_schema.no_info_plain_validator_function(cls._wrap)
         accept = core_schema.no_info_plain_validator_function(cls._checked)
@@ -85,7 +86,7 @@ class Secret:
         )
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: "GetJsonSchemaHandler") -> "JsonSchemaValue":
         return {"type": "string", "format": "password", "writeOnly": True, "minLength": 1, "maxLength": cls.longest}
 
     @classmethod
@@ -130,6 +131,8 @@ class ApiKey(Secret):
     @classmethod
     def generate(cls) -> Self:
         """Make a new key from the system's randomness."""
+        import secrets  # noqa: PLC0415 - as above
+
         return cls("hxp_" + secrets.token_urlsafe(32))
 
     def digest(self, pepper: bytes) -> str:
@@ -141,7 +144,9 @@ class ApiKey(Secret):
         Returns:
             HMAC-SHA-256 in lower-case hex.
         """
-        return hmac.new(pepper, self._value.encode(), sha256).hexdigest()
+        import hmac  # noqa: PLC0415 - as above
+
+        return hmac.new(pepper, self._value.encode(), "sha256").hexdigest()
 
     @classmethod
     def _accept(cls, value: Self) -> Self:

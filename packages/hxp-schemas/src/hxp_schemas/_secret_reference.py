@@ -2,13 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ._secret import Secret
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
 
 _FORMS = {
     "env": (r"[A-Za-z_][A-Za-z0-9_]{0,127}", "env:NAME"),
@@ -63,7 +65,7 @@ class SecretReference:
         return f"{self.scheme}:{self.location}"
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: "GetCoreSchemaHandler") -> CoreSchema:
         # Wrapped before anything can fail: an error quotes its input, and that may be a secret in the wrong place.
         return core_schema.chain_schema(
             [
@@ -74,7 +76,7 @@ class SecretReference:
         )
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: "GetJsonSchemaHandler") -> "JsonSchemaValue":
         pattern = "|".join(f"{scheme}:{form}" for scheme, (form, _) in _FORMS.items())
         return {
             "type": "string",

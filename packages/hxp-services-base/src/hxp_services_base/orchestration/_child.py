@@ -128,7 +128,8 @@ def main() -> int:
     )
     logging = hxp_logging.configure(options)
     logging.install_stdlib()
-    logging.register_secret(order.token)
+    for secret in (order.token, *order.secrets):
+        logging.register_secret(secret)
     reporter = _Reporter(int(sys.argv[1]))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

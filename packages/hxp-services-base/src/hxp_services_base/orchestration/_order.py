@@ -23,6 +23,7 @@ class Order(BaseModel):
     token: str
     profile: str
     settings: dict[str, Any]
+    secrets: list[str] = []
     logging: LoggingConfig
 
 

@@ -156,6 +156,14 @@ def _revealed(value: Any) -> Any:
     return to_jsonable_python(value)
 
 
+def _secrets(value: Any) -> list[str]:
+    """The secrets among settings, for the child's log to leave out."""
+    if isinstance(value, SecretStr):
+        return [value.get_secret_value()]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [secret for one in inner for secret in _secrets(one)]
+
+
 def _order(node: Node, launch: Launch) -> Order:
     return Order(
         use=node.use,
@@ -168,5 +176,6 @@ def _order(node: Node, launch: Launch) -> Order:
         token=launch.token,
         profile=launch.profile,
         settings=_revealed(node.settings.model_dump()),
+        secrets=_secrets(node.settings.model_dump()),
         logging=launch.logging,
     )
