@@ -1,7 +1,6 @@
 """The shape of `hxp.yaml`, and what each environment forbids in it."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
@@ -183,6 +182,8 @@ class StackConfig(pydantic.BaseModel):
 
 
 def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address  # noqa: PLC0415 - costs as much as ten models
+
     if host == "localhost":
         return True
     try:

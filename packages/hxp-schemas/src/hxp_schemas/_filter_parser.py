@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from ._filter_tree import And, Comparison, Filter, Not, Operator, Or
 from ._filter_value import FieldType, read_value
@@ -160,6 +159,8 @@ class _Parser:
             above = above.rpartition(".")[0]
             if self.fields.get(above) is dict:
                 return str
+        from difflib import get_close_matches  # noqa: PLC0415 - for those who misspell
+
         near = get_close_matches(path[:64], self.fields, n=1)
         hint = f", did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(self.fields))}"
         raise FilterError(f"there is no field {path[:64]!r}{hint}", start)

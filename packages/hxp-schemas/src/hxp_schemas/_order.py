@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from ._filter_parser import FilterError
 
@@ -45,6 +44,8 @@ def parse_order_by(text: str, *, fields: Collection[str] | None = None) -> tuple
         if match is None:
             raise FilterError(f"{part.strip()[:64]!r} is no order; write 'name' or 'name desc'", position)
         if fields is not None and match[1] not in fields:
+            from difflib import get_close_matches  # noqa: PLC0415 - for those who misspell
+
             near = get_close_matches(match[1][:64], fields, n=1)
             hint = f", did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(fields))}"
             raise FilterError(f"there is no field {match[1][:64]!r}{hint}", position)

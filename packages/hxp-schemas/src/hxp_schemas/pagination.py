@@ -1,9 +1,7 @@
 """Long lists in pages: AIP-158 cursors, opaque and signed, and the list form of OpenAI's API."""
 
-import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import pydantic
@@ -123,6 +121,8 @@ class Cursors:
             raise PageTokenError("the page token is damaged; begin again without one") from error
         signature, payload = raw[:_DIGEST], raw[_DIGEST:]
         canonical = _encoded(raw) == request.page_token  # decoding passes over strange characters and spare bits
+        import hmac  # noqa: PLC0415 - it loads OpenSSL
+
         if not canonical or not hmac.compare_digest(signature, self._sign(payload, request)):
             raise PageTokenError("the page token is not one for this list, filter and order; begin again without one")
         position: dict[str, Any] = from_json(payload)
@@ -130,7 +130,9 @@ class Cursors:
 
     def _sign(self, payload: bytes, request: PageRequest) -> bytes:
         meant = to_json([self._purpose, request.filter, request.order_by])
-        return hmac.new(self._key, len(meant).to_bytes(4, "big") + meant + payload, sha256).digest()[:_DIGEST]
+        import hmac  # noqa: PLC0415 - it loads OpenSSL
+
+        return hmac.new(self._key, len(meant).to_bytes(4, "big") + meant + payload, "sha256").digest()[:_DIGEST]
 
 
 def _encoded(raw: bytes) -> str:
