@@ -51,7 +51,8 @@ def _on_one_line(text: str) -> str:
 def is_public_address(address: str | IPv4Address | IPv6Address) -> bool:
     """Tell whether an IP address is out on the internet: not loopback, private, link-local, shared or reserved.
 
-    IPv6 addresses that carry an IPv4 address (mapped, 6to4, Teredo, NAT64) are judged by that one, too.
+    An IPv6 address that stands for an IPv4 address (mapped, NAT64) is judged by that one. Tunnels (6to4, Teredo), which
+    have been obsolete for long, are never public.
 
     Args:
         address: An address; a text that is none is not public.
@@ -64,16 +65,13 @@ def is_public_address(address: str | IPv4Address | IPv6Address) -> bool:
         ip = ip_address(address)
     except ValueError:
         return False
-    if isinstance(ip, IPv6Address) and (carried := _carried(ip)):
-        return all(is_public_address(one) for one in carried)
+    if isinstance(ip, IPv6Address):
+        if ip.sixtofour or ip.teredo:
+            return False
+        carried = ip.ipv4_mapped or (IPv4Address(int(ip) & 0xFFFF_FFFF) if int(ip) >> 32 == _NAT64 else None)
+        if carried:
+            return is_public_address(carried)
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
-
-
-def _carried(ip: IPv6Address) -> list[IPv4Address]:
-    found = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-    if int(ip) >> 32 == _NAT64:
-        found.append(IPv4Address(int(ip) & 0xFFFF_FFFF))
-    return [one for one in found if one is not None]
 
 
 def _public(text: str) -> str:
