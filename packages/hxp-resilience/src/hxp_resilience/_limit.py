@@ -17,7 +17,8 @@ class AdaptiveLimitOptions:
         largest: The limit never rises above this.
         algorithm: `gradient` (how much longer calls take than when the target is not busy, after Envoy's gradient
             controller) or `vegas` (how many calls seem to queue at the target, after TCP Vegas).
-        tolerance: How much longer than usual calls may take before the limit falls; for `gradient`.
+        tolerance: How many times as long as with an idle target calls may take before the limit falls, from 1 to
+            less than 2; for `gradient`. (From 2 on, half the limit would be no idle target any more.)
         smoothing: Share of a new estimate that is taken over at once, above 0 and up to 1.
         window: Calls after which the limit is judged anew.
         max_queued: Calls that may wait.
@@ -29,9 +30,9 @@ class AdaptiveLimitOptions:
     smallest: int = 1
     largest: int = 200
     algorithm: Literal["gradient", "vegas"] = "gradient"
-    tolerance: float = 2.0
+    tolerance: float = 1.5
     smoothing: float = 0.2
-    window: int = 10
+    window: int = 20
     max_queued: int = 100
     queue_timeout: float | None = 1.0
     shadow: bool = False
@@ -41,8 +42,8 @@ class AdaptiveLimitOptions:
             raise ValueError("it must hold that 1 <= smallest <= initial <= largest")
         if self.algorithm not in {"gradient", "vegas"}:
             raise ValueError(f"algorithm must be 'gradient' or 'vegas', not {self.algorithm!r}")
-        if not 1 <= self.tolerance < float("inf"):
-            raise ValueError(f"tolerance must be at least 1 and finite, not {self.tolerance!r}")
+        if not 1 <= self.tolerance < 2:
+            raise ValueError(f"tolerance must be at least 1 and below 2, not {self.tolerance!r}")
         if not 0 < self.smoothing <= 1:
             raise ValueError(f"smoothing must be in (0, 1], not {self.smoothing!r}")
         if self.window < 1 or self.max_queued < 0:
