@@ -23,7 +23,7 @@ try:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 except ModuleNotFoundError as error:  # pragma: no cover - the environment of the tests has every extra
-    raise ImportError("OTLP needs OpenTelemetry's SDK; run: pip install 'hxp-logging[otel]'") from error
+    raise ImportError("OTLP needs the extra otel: pip install 'hxp-logging[otel]'") from error
 
 from ._event import NAME_FIELD
 from ._line import hide_in
