@@ -223,6 +223,18 @@ def test_headers_come_as_pairs() -> None:
     assert orjson.loads(told)["attributes"]["headers"][1:] == [["Cookie", "[redacted]"], ["accept", "*/*"], list("xyz")]
 
 
+def test_headers_come_as_mappings_of_bytes_too() -> None:
+    """L4."""
+    headers = {b"Authorization": b"Digest canary", b"accept": b"*/*", "nested": {b"set-cookie": b"canary"}}
+    told = written(lambda logging: logging.get_logger("x").info("request", headers=headers))
+    assert "canary" not in told
+    assert orjson.loads(told)["attributes"]["headers"] == {
+        "Authorization": "[redacted]",
+        "accept": "b'*/*'",
+        "nested": {"set-cookie": "[redacted]"},
+    }
+
+
 def test_a_token_across_the_cut_of_a_long_text_leaves_no_head() -> None:
     """L3, L4."""
 

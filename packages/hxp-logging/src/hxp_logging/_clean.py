@@ -112,7 +112,7 @@ class _Walk:
                 cleaned["…"] = f"[cut, {len(fields)} items]"
                 break
             self._left -= 1
-            key = self.text(name if isinstance(name, str) else _describe(name))
+            key = self.text(_name_of(name))
             mark = self._cleaner.mark_of(key)
             cleaned[key] = self.value(value, depth + 1) if mark is None else mark
         return cleaned
@@ -144,8 +144,7 @@ class _Walk:
         """Headers come as pairs: the first item is the name of the second."""
         if not (isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], str | bytes)):
             return None
-        name = value[0] if isinstance(value[0], str) else value[0].decode("latin-1")
-        return self._cleaner.mark_of(name)
+        return self._cleaner.mark_of(_name_of(value[0]))
 
 
 def _compute(lazy: Lazy) -> Any:
@@ -182,6 +181,13 @@ def _describe(value: Any) -> str:
         return repr(value) if isinstance(value, bytes | bytearray | BaseException) else str(value)
     except Exception:  # noqa: BLE001 - a strange object must not stop the program that logs it
         return f"<unprintable {type(value).__name__}>"
+
+
+def _name_of(name: Any) -> str:
+    """Return a name as text; names of headers are bytes, and one that is a secret's must be known as such."""
+    if isinstance(name, str):
+        return name
+    return name.decode("latin-1") if isinstance(name, bytes) else _describe(name)
 
 
 def _normal(key: str) -> str:
