@@ -20,9 +20,7 @@ from ._level import nearest_level
 try:
     from structlog import DropEvent
 except ModuleNotFoundError as error:  # pragma: no cover - the environment of the tests has every extra
-    raise ImportError(
-        "structlog's bridge needs the extra structlog: pip install 'hxp-logging[structlog]'"
-    ) from error
+    raise ImportError("structlog's bridge needs the extra structlog: pip install 'hxp-logging[structlog]'") from error
 
 if TYPE_CHECKING:
     from ._logging import Logging

@@ -59,12 +59,13 @@ def seconds_asked(error: object, wall: Callable[[], datetime] | None = None) -> 
             value = None
     if isinstance(value, str):
         value = _read(value.strip(), wall)
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except OverflowError:
         return math.inf
+    return None if math.isnan(seconds) else max(0.0, seconds)
 
 
 def _read(text: str, wall: Callable[[], datetime] | None) -> float | None:
