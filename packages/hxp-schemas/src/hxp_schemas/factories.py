@@ -9,13 +9,15 @@
 The values come from a `Provider`; hxp-testing and others plug in their own, to be asked first.
 """
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import pydantic
+
+if TYPE_CHECKING:
+    import random
 
 __all__ = ["NOT_PROVIDED", "FieldContext", "ModelFactory", "Provider", "model_factory"]
 
@@ -44,7 +46,7 @@ class FieldContext:
 class Provider(Protocol):
     """Makes values for fields."""
 
-    def __call__(self, field: FieldContext, source: random.Random) -> Any:
+    def __call__(self, field: FieldContext, source: "random.Random") -> Any:
         """Return a JSON value for the field, or `NOT_PROVIDED`."""
 
 
@@ -57,7 +59,7 @@ class ModelFactory(Generic[M]):
         providers: Asked in order, before the values that follow from the schema.
     """
 
-    def __init__(self, model: type[M], *, source: random.Random, providers: Sequence[Provider] = ()) -> None:
+    def __init__(self, model: type[M], *, source: "random.Random", providers: Sequence[Provider] = ()) -> None:
         self._model = model
         self._source = source
         self._providers = tuple(providers)
@@ -155,4 +157,6 @@ def model_factory(model: type[M], *, seed: int = 0, providers: Sequence[Provider
         seed: The same seed gives the same instances.
         providers: Your own sources of values, asked first.
     """
+    import random  # noqa: PLC0415 - it loads hashlib, and OpenSSL with it
+
     return ModelFactory(model, source=random.Random(seed), providers=providers)  # noqa: S311 - examples, no secrets

@@ -6,11 +6,12 @@ connects checks the address that it connects to with `is_public_address`.
 """
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Annotated
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
 
 __all__ = ["Identifier", "PublicURL", "SafeText", "SingleLine", "is_public_address"]
 
@@ -48,7 +49,7 @@ def _on_one_line(text: str) -> str:
     return _visible(text)
 
 
-def is_public_address(address: str | IPv4Address | IPv6Address) -> bool:
+def is_public_address(address: "str | IPv4Address | IPv6Address") -> bool:
     """Tell whether an IP address is out on the internet: not loopback, private, link-local, shared or reserved.
 
     An IPv6 address that stands for an IPv4 address (mapped, NAT64) is judged by that one. Tunnels (6to4, Teredo), which
@@ -61,6 +62,8 @@ def is_public_address(address: str | IPv4Address | IPv6Address) -> bool:
         >>> is_public_address("169.254.169.254"), is_public_address("::ffff:127.0.0.1"), is_public_address("1.1.1.1")
         (False, False, True)
     """
+    from ipaddress import IPv4Address, IPv6Address, ip_address  # noqa: PLC0415 - costs as much as ten models
+
     try:
         ip = ip_address(address)
     except ValueError:
@@ -75,6 +78,8 @@ def is_public_address(address: str | IPv4Address | IPv6Address) -> bool:
 
 
 def _public(text: str) -> str:
+    from urllib.parse import urlsplit  # noqa: PLC0415 - for those who take addresses from strangers
+
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port
@@ -95,6 +100,8 @@ def _public(text: str) -> str:
 
 
 def _is_dotted_quad(host: str) -> bool:
+    from ipaddress import IPv4Address  # noqa: PLC0415 - see above
+
     try:
         IPv4Address(host)
     except ValueError:
