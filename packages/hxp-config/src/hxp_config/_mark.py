@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
@@ -56,7 +57,6 @@ def _split(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
 def _unwrapped(annotation: Any) -> list[Any]:
     """The alternatives of a union; a list or mapping is one."""
     kind, _ = _split(annotation)
-    if get_origin(kind) in {None, dict, list, tuple, set, frozenset} or hasattr(get_origin(kind), "__mro__"):
-        union = str(get_origin(kind)) in {"typing.Union", "<class 'types.UnionType'>"}
-        return [one for part in get_args(kind) for one in _unwrapped(part)] if union else [kind]
+    if get_origin(kind) not in {Union, UnionType}:
+        return [kind]
     return [one for part in get_args(kind) for one in _unwrapped(part)]
