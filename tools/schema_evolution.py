@@ -211,7 +211,8 @@ def schemas_of(source: Path) -> dict[str, Schema]:
         subprocess.CalledProcessError: The package there cannot be imported.
     """
     environment = {**os.environ, "PYTHONPATH": str(source)}
-    ran = subprocess.run([sys.executable, "-c", _EXPORT], env=environment, check=True, capture_output=True)  # noqa: S603 - ours
+    # Without -B, a source changed twice within a second, to the same size, would be taken from its old bytecode.
+    ran = subprocess.run([sys.executable, "-B", "-c", _EXPORT], env=environment, check=True, capture_output=True)  # noqa: S603 - ours
     schemas: dict[str, Schema] = json.loads(ran.stdout)
     return schemas
 

@@ -1,6 +1,7 @@
 """A change of a schema asks for the version that AIP-180 says it does."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -161,6 +162,20 @@ def test_a_break_since_the_last_tag_needs_a_higher_version(
     project = repository / "packages/hxp-schemas/pyproject.toml"
     project.write_text(project.read_text().replace("0.1.0", "0.2.0"))
     assert main(["--check"], root=repository) == 0
+
+
+def test_a_source_changed_within_a_second_is_not_taken_from_its_bytecode(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytecode is told apart by seconds and size; both are equal here."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    source = repository / "packages/hxp-schemas/src"
+    module = source / "hxp_schemas/__init__.py"
+    written = module.stat()
+    before = schemas_of(source)
+    write(repository, "a: str")
+    os.utime(module, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert schemas_of(source) != before
 
 
 def test_any_commit_can_be_compared_with_for_a_program(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
