@@ -186,6 +186,18 @@ async def test_a_stream_that_is_cut_is_a_failure() -> None:
     assert guard.statistics().completed == 1
 
 
+async def test_items_may_follow_the_one_that_says_that_all_is_there() -> None:
+    """U2: OpenAI sends a chunk with the usage after the one with the `finish_reason`, which may be lost without harm."""
+    guard, breaker = StreamGuard(is_end=lambda chunk: chunk["finish_reason"] is not None), CircuitBreaker("m")
+    hello, stop, usage = {"finish_reason": None}, {"finish_reason": "stop"}, {"finish_reason": None, "usage": 7}
+    assert await read(Pipeline(breaker, guard), Source([hello, stop, usage])) == [hello, stop, usage]
+    assert await read(Pipeline(breaker, guard), Source([hello, stop])) == [hello, stop]
+    assert (guard.statistics().completed, guard.statistics().cut, breaker.statistics().succeeded) == (2, 0, 2)
+    with pytest.raises(ConnectionError):  # but what breaks after it has broken
+        await read(Pipeline(breaker, guard), Source([hello, stop, ConnectionError()]))
+    assert (guard.statistics().completed, breaker.statistics().failed) == (2, 1)
+
+
 async def test_an_empty_stream_is_one_if_nothing_is_said_about_its_end() -> None:
     assert await read(Pipeline(CircuitBreaker("m"), StreamGuard()), Source([])) == []
 

@@ -29,8 +29,9 @@ class StreamGuardOptions:
     Attributes:
         first_item: Seconds in which the first item must come.
         idle: Seconds in which each further item must come, counted while somebody waits for it.
-        is_end: A predicate on items that knows the one with which a stream ends, such as `[DONE]`; a stream that ends
-            without it was cut. Without a predicate every end is one.
+        is_end: A predicate on items that knows the one that says that all is there, such as `[DONE]` or the chunk with a
+            `finish_reason`; a stream that ends without having said so was cut. More items may follow it (OpenAI sends
+            the usage after the last choice). Without a predicate every end is one.
         shadow: Only watch: count the streams that would have been ended or called broken.
     """
 
@@ -54,7 +55,7 @@ class StreamGuardStatistics:
         completed: Streams that came to their end.
         late: Streams whose first item did not come in time.
         idle: Streams in which a further item did not come in time.
-        cut: Streams that ended without their end.
+        cut: Streams that ended before an item said that all is there.
     """
 
     completed: int
@@ -69,7 +70,7 @@ class StreamGuard(BasePolicy[StreamGuardOptions]):
     Args:
         first_item: Seconds in which the first item must come; or all the options.
         idle: Seconds in which each further item must come.
-        is_end: A predicate that knows the item with which a stream ends.
+        is_end: A predicate that knows the item that says that all is there; more may follow it.
 
     Example:
         >>> from hxp_resilience import Pipeline
@@ -113,7 +114,7 @@ class StreamGuard(BasePolicy[StreamGuardOptions]):
         if options.idle is not None:
             said.append(f"each further one within {options.idle:g} s")
         if options.is_end is not None:
-            said.append("an end without its last item is a failure")
+            said.append("an end that no item announced is a failure")
         return f"of a stream, {', '.join(said) or 'nothing is asked'}; after its first item nothing is tried again"
 
     def judge(self, kind: str, message: str, *, committed: bool) -> StreamBrokenError | None:
