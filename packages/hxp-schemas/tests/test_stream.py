@@ -122,6 +122,28 @@ def test_an_event_that_is_named_error_is_one() -> None:
     assert (stream.verdict, stream.reason) == ("error", "boom")
 
 
+@pytest.mark.parametrize("data", ["boom", "", "[1, 2]", '"boom"'])
+def test_an_event_that_is_named_error_is_one_whatever_it_holds(data: str) -> None:
+    stream = ChatStream()
+    stream.feed(json.dumps(ROLE))
+    stream.feed(data, event="error")
+    assert (stream.verdict, stream.finding.rule, stream.finding.event) == ("error", StreamRule.REPORTED, 1)
+
+
+@pytest.mark.parametrize("reason", ["error", "abort"])
+def test_an_answer_that_failed_is_no_complete_one(reason: str) -> None:
+    """U2: OpenRouter and Mistral say `error` here, vLLM `abort`; `[DONE]` may come all the same."""
+    stream = read(WORD, {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}, DONE)
+    assert (stream.verdict, stream.reason) == ("error", f"choice 0 ended with finish_reason '{reason}'")
+
+
+def test_an_error_within_a_choice_is_an_error() -> None:
+    """U2: as OpenRouter tells that the server behind it failed."""
+    failed = {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "error": {"code": 502, "message": "lost"}}
+    stream = read(WORD, {"choices": [failed]}, DONE)
+    assert (stream.verdict, stream.reason) == ("error", "lost")
+
+
 def test_data_after_the_transport_ended_is_illegal() -> None:
     stream = read(STOP)
     stream.feed(DONE)

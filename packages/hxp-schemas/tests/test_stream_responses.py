@@ -144,6 +144,45 @@ def test_whoever_needs_the_whole_gets_a_typed_error_with_the_place() -> None:
         stream.require_complete()
 
 
+@pytest.mark.parametrize("index", [[], {}, [0], {"a": []}, None, True, 0.5, "0"])
+@pytest.mark.parametrize("name", ["output_index", "content_index"])
+@pytest.mark.parametrize("event", [DELTA, TEXT, PART_DONE])
+def test_an_index_that_is_none_is_illegal_and_never_raises(event: dict[str, Any], name: str, index: object) -> None:
+    finding = read(CREATED, MESSAGE, PART, {**event, name: index}).finding
+    assert (finding.verdict, finding.event) == ("illegal", 3)
+
+
+@pytest.mark.parametrize("index", [[], {}, True, 0.5, "0", -1, 1 << 20])
+def test_an_item_and_a_part_have_an_index_within_bounds(index: object) -> None:
+    """U3: what an upstream counts is bounded."""
+    for events in ([CREATED, {**MESSAGE, "output_index": index}], [CREATED, MESSAGE, {**PART, "content_index": index}]):
+        assert read(*events).finding.rule == StreamRule.MALFORMED
+
+
+@pytest.mark.parametrize(("kind", "name"), [("function_call", "arguments"), ("custom_tool_call", "input")])
+def test_a_call_that_is_done_holds_the_sum_of_its_deltas(kind: str, name: str) -> None:
+    grows = "function_call_arguments" if kind == "function_call" else "custom_tool_call_input"
+    item = {"id": "c", "type": kind, "call_id": "call_1", "name": "f", name: ""}
+    added = {"type": "response.output_item.added", "output_index": 0, "item": item}
+    delta = {"type": f"response.{grows}.delta", "output_index": 0, "item_id": "c", "delta": "{}"}
+    for said, verdict in (("{}", "complete"), ("{", "illegal")):
+        done = {"type": "response.output_item.done", "output_index": 0, "item": {**item, name: said}}
+        assert read(CREATED, added, delta, done, COMPLETED).verdict == verdict
+
+
+def test_a_reason_is_bounded_and_on_one_line() -> None:
+    """L1, L3: a type of an event is what an upstream says."""
+    for events in ([{"type": "a\r\nb" * 10_000}], [*WHOLE, {"type": "a\r\nb" * 10_000}]):
+        reason = read(*events).reason
+        assert len(reason) <= 2_000
+        assert not {"\r", "\n"} & set(reason)
+
+
+def test_a_numbered_event_has_a_whole_number() -> None:
+    finding = read(CREATED | {"sequence_number": 0}, MESSAGE | {"sequence_number": True}).finding
+    assert finding.rule == StreamRule.SEQUENCE
+
+
 @given(st.lists(st.sampled_from([*WHOLE, "[DONE]", "{", {"type": "error", "message": "x"}]) | st.text() | st.binary()))
 def test_nothing_that_is_fed_raises(events: list[Any]) -> None:
     assert read(*events).verdict in {"complete", "truncated", "illegal", "error"}
@@ -160,3 +199,9 @@ FIELDS = ("output_index", "item_id", "content_index", "item", "part", "delta", "
 def test_no_wrong_field_raises(events: list[Any]) -> None:
     said = [{"type": name, **fields} for name, fields in events]
     assert read(CREATED, *said).verdict in {"complete", "truncated", "illegal", "error"}
+
+
+@given(st.integers(1, len(WHOLE) - 1), st.dictionaries(st.sampled_from(FIELDS), VALUES, min_size=1))
+def test_no_wrong_field_in_a_good_stream_raises(place: int, fields: dict[str, Any]) -> None:
+    wrong = [*WHOLE[:place], WHOLE[place] | fields, *WHOLE[place + 1 :]]
+    assert read(*wrong).verdict in {"complete", "truncated", "illegal", "error"}

@@ -4,17 +4,19 @@ A stream is complete when every choice has given its `finish_reason` and `[DONE]
 early looks to most clients like a short answer; here it is told as what it is.
 """
 
-from typing import Any, TypeGuard
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from hxp_schemas.openai._usage import CompletionUsage
 
+from ._index import is_index
 from ._machine import BrokenRuleError, StreamMachine, StreamRule
 
 _MAX_CHOICES = 128
 _MAX_TOOL_CALLS = 1024
+_FAILED = frozenset({"error", "abort"})
+"""What OpenRouter and Mistral, and vLLM, say instead of a reason to finish."""
 
 
 class ChatStream(StreamMachine):
@@ -69,9 +71,9 @@ class ChatStream(StreamMachine):
             reason = "usage was asked for and has not come"
             raise BrokenRuleError(StreamRule.USAGE_MISSING, reason, verdict="truncated")
 
-    def _read(self, chunk: dict[str, Any], event: str | None) -> None:
-        if chunk.get("error") or chunk.get("object") == "error" or event == "error":  # the second is vLLM's older form
-            raise self._reported(to_json(chunk))
+    def _read(self, chunk: dict[str, Any], event: str | None) -> None:  # noqa: ARG002 - events have no names here
+        if chunk.get("error") or chunk.get("object") == "error":  # the second is vLLM's older form
+            raise BrokenRuleError.reported(chunk)
         choices = chunk.get("choices")
         if not isinstance(choices, list):
             raise BrokenRuleError(StreamRule.MALFORMED, "a chunk has no list of choices")
@@ -83,9 +85,11 @@ class ChatStream(StreamMachine):
     def _choice(self, choice: Any) -> bool:
         """Read one choice of a chunk; return whether it carries something generated."""
         index: object = choice.get("index", 0) if isinstance(choice, dict) else None
-        if not _is_index(index, _MAX_CHOICES):
+        if not is_index(index, _MAX_CHOICES):
             reason = f"a choice is not an object with an index from 0 to {_MAX_CHOICES - 1}"
             raise BrokenRuleError(StreamRule.MALFORMED, reason)
+        if choice.get("error"):
+            raise BrokenRuleError.reported(choice)
         self._seen.add(index)
         delta = choice.get("delta")
         generated = _generated(choice, delta)
@@ -97,6 +101,9 @@ class ChatStream(StreamMachine):
                 self._call(index, call)
         finish_reason = choice.get("finish_reason")
         if isinstance(finish_reason, str):
+            if finish_reason in _FAILED:
+                reason = f"choice {index} ended with finish_reason {finish_reason!r}"
+                raise BrokenRuleError(StreamRule.REPORTED, reason, verdict="error")
             if before not in {None, finish_reason}:
                 raise BrokenRuleError(StreamRule.ORDER, f"choice {index} has two finish_reasons")
             self.finish_reasons[index] = finish_reason
@@ -105,7 +112,7 @@ class ChatStream(StreamMachine):
     def _call(self, choice: int, call: Any) -> None:
         """Hold the rule that a tool call begins with its name; the arguments follow."""
         index: object = call.get("index", 0) if isinstance(call, dict) else None
-        if not _is_index(index, _MAX_TOOL_CALLS):
+        if not is_index(index, _MAX_TOOL_CALLS):
             reason = f"a tool call is not an object with an index from 0 to {_MAX_TOOL_CALLS - 1}"
             raise BrokenRuleError(StreamRule.MALFORMED, reason)
         if (choice, index) in self._calls:
@@ -120,10 +127,6 @@ class ChatStream(StreamMachine):
 
 def _truncated(reason: str) -> BrokenRuleError:
     return BrokenRuleError(StreamRule.UNFINISHED, reason, verdict="truncated")
-
-
-def _is_index(value: object, limit: int) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < limit
 
 
 def _generated(choice: dict[str, Any], delta: object) -> bool:

@@ -3,17 +3,18 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic_core import from_json
 
-from hxp_schemas._response import read_error
+from hxp_schemas._said import read_document
 from hxp_schemas.sse import SSEEvent
 
 Verdict = Literal["complete", "truncated", "illegal", "error"]
 """How a stream ended, or would end now."""
 
 _DONE = ("[DONE]", b"[DONE]")
+_MAX_REASON = 2_000
 
 
 class StreamRule(StrEnum):
@@ -79,7 +80,13 @@ class BrokenRuleError(Exception):
 
     def __init__(self, rule: StreamRule, reason: str, *, verdict: Verdict = "illegal") -> None:
         super().__init__(rule, reason, verdict)
-        self.rule, self.reason, self.verdict = rule, reason, verdict
+        self.rule, self.reason, self.verdict = rule, reason[:_MAX_REASON], verdict
+
+    @classmethod
+    def reported(cls, document: object) -> Self:
+        """Make the one for a stream that says itself that it failed, in a document of any dialect."""
+        message = read_document(document).message or "the stream reported an error"
+        return cls(StreamRule.REPORTED, message, verdict="error")
 
 
 class StreamMachine(ABC):
@@ -156,15 +163,14 @@ class StreamMachine(ABC):
         try:
             chunk = from_json(data)
         except ValueError:
+            if event == "error":
+                raise BrokenRuleError.reported(None) from None
             raise BrokenRuleError(StreamRule.MALFORMED, "an event is not JSON") from None
+        if event == "error":
+            raise BrokenRuleError.reported(chunk)
         if not isinstance(chunk, dict):
             raise BrokenRuleError(StreamRule.MALFORMED, "a chunk is not an object")
         self._read(chunk, event)
-
-    @staticmethod
-    def _reported(body: str | bytes) -> BrokenRuleError:
-        said = read_error(500, body if isinstance(body, bytes) else body.encode(errors="replace"), {})
-        return BrokenRuleError(StreamRule.REPORTED, said.message or "the stream reported an error", verdict="error")
 
     @abstractmethod
     def _read(self, chunk: dict[str, Any], event: str | None) -> None:

@@ -6,38 +6,41 @@ must be the sum of what came before. Events that are not known here are let thro
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from hxp_schemas.openai._response_answer import ResponseUsage
 
+from ._index import is_index
 from ._machine import BrokenRuleError, StreamMachine, StreamRule
 
+_MAX_INDEX = 65_536
 _WAITING = frozenset({"response.created", "response.queued", "response.in_progress"})
 _TERMINAL = frozenset({"response.completed", "response.failed", "response.incomplete"})
+_GROWS = {"function_call": "arguments", "custom_tool_call": "input"}
+_UNANNOUNCED = frozenset({"reasoning", *_GROWS})
+"""Items that grow without a part that begins; servers differ in announcing what a model thinks."""
+_ITSELF = ("", 0)
+"""The place of the text in an item that is one text itself."""
 
 
-@dataclass(slots=True)
 class _Text:
     """Something that grows by deltas until it is whole."""
 
-    kind: str
-    pieces: list[str] = field(default_factory=list)
-    whole: bool = False
-    closed: bool = False
+    def __init__(self, kind: str, *, closed: bool = False) -> None:
+        self.kind, self.closed = kind, closed
+        self.pieces: list[str] = []
+        self.whole = False
 
 
-@dataclass(slots=True)
 class _Item:
     """An item of the output, and the texts in it."""
 
-    id: str | None
-    type: str
-    closed: bool = False
-    parts: dict[tuple[str, int], _Text] = field(default_factory=dict)
+    def __init__(self, said: dict[str, Any]) -> None:
+        self.id, self.type = said.get("id"), said["type"]
+        self.closed = False
+        self.parts: dict[tuple[str, int], _Text] = {}
 
 
 class ResponseStream(StreamMachine):
@@ -85,26 +88,26 @@ class ResponseStream(StreamMachine):
 
     def _read(self, chunk: dict[str, Any], event: str | None) -> None:
         kind = chunk.get("type")
-        if kind == "error" or event == "error" or (kind is None and chunk.get("error")):
-            raise self._reported(to_json(chunk))
+        if kind == "error" or (kind is None and chunk.get("error")):
+            raise BrokenRuleError.reported(chunk)
         if not isinstance(kind, str):
             raise BrokenRuleError(StreamRule.MALFORMED, "an event has no type")
         if event is not None and event != kind:
             raise BrokenRuleError(StreamRule.MISMATCH, f"an event named {event!r} holds one of type {kind!r}")
         if self.status is not None:
-            raise BrokenRuleError(StreamRule.AFTER_END, f"{kind} after response.{self.status}")
+            raise BrokenRuleError(StreamRule.AFTER_END, f"{kind!r} after response.{self.status}")
         self._number(chunk.get("sequence_number"))
         if kind in _WAITING:
             self._waiting(kind)
         elif not self._created:
-            raise BrokenRuleError(StreamRule.ORDER, f"{kind} before response.created")
+            raise BrokenRuleError(StreamRule.ORDER, f"{kind!r} before response.created")
         elif kind in _TERMINAL:
             self._finish(kind.removeprefix("response."), chunk)
         elif kind in _RULES:
             _RULES[kind](self, chunk)
 
     def _number(self, number: object) -> None:
-        if not isinstance(number, int):
+        if type(number) is not int:
             if self._sequence is not None:
                 raise BrokenRuleError(StreamRule.SEQUENCE, f"no sequence_number after {self._sequence}")
             return
@@ -125,7 +128,7 @@ class ResponseStream(StreamMachine):
             raise BrokenRuleError(StreamRule.MALFORMED, f"response.{status} holds no response")
         if status == "failed":
             error = response.get("error")
-            raise self._reported(to_json({"error": error or "the response failed"}))
+            raise BrokenRuleError.reported({"error": error or "the response failed"})
         still = [index for index, item in self._items.items() if not item.closed]
         if status == "completed" and still:
             raise BrokenRuleError(StreamRule.ORDER, f"response.completed while item {still[0]} is open")
@@ -138,7 +141,7 @@ class ResponseStream(StreamMachine):
 
     def _open_item(self, chunk: dict[str, Any]) -> _Item:
         index = chunk.get("output_index")
-        item = self._items.get(index) if isinstance(index, int) else None
+        item = self._items.get(index) if is_index(index, _MAX_INDEX) else None
         if item is None or item.closed:
             raise BrokenRuleError(StreamRule.ORDER, f"{chunk['type']} for item {index}, which is not open")
         named = chunk.get("item_id")
@@ -151,11 +154,11 @@ class ResponseStream(StreamMachine):
     def add_item(self, chunk: dict[str, Any]) -> None:
         """Take `response.output_item.added`."""
         index, item = chunk.get("output_index"), chunk.get("item")
-        if not isinstance(index, int) or not isinstance(item, dict) or not isinstance(item.get("type"), str):
+        if not is_index(index, _MAX_INDEX) or not isinstance(item, dict) or not isinstance(item.get("type"), str):
             raise BrokenRuleError(StreamRule.MALFORMED, "an item has no output_index or no type")
         if index in self._items:
             raise BrokenRuleError(StreamRule.ORDER, f"item {index} was added twice")
-        self._items[index] = _Item(item.get("id"), item["type"])
+        self._items[index] = _Item(item)
 
     def close_item(self, chunk: dict[str, Any]) -> None:
         """Take `response.output_item.done`."""
@@ -166,20 +169,22 @@ class ResponseStream(StreamMachine):
         for (_, place), part in item.parts.items():
             if not part.closed:
                 raise BrokenRuleError(StreamRule.ORDER, f"item is done while its part {place} is open")
+        grown = item.parts.get(_ITSELF)
+        if grown is not None and said.get(_GROWS[item.type], "".join(grown.pieces)) != "".join(grown.pieces):
+            raise BrokenRuleError(StreamRule.MISMATCH, f"item {chunk['output_index']} is not the sum of its deltas")
         item.closed = True
 
 
-@dataclass(frozen=True, slots=True)
 class _Part:
     """Rules of `…part.added` and `…part.done`."""
 
-    place: str
-    opens: bool
+    def __init__(self, place: str, *, opens: bool) -> None:
+        self.place, self.opens = place, opens
 
     def __call__(self, stream: ResponseStream, chunk: dict[str, Any]) -> None:
         item = stream._open_item(chunk)  # noqa: SLF001 - one machine, in pieces
         index, said = chunk.get(self.place), chunk.get("part")
-        if not isinstance(index, int) or not isinstance(said, dict) or not isinstance(said.get("type"), str):
+        if not is_index(index, _MAX_INDEX) or not isinstance(said, dict) or not isinstance(said.get("type"), str):
             raise BrokenRuleError(StreamRule.MALFORMED, f"a part has no {self.place} or no type")
         part = item.parts.get((self.place, index))
         if self.opens:
@@ -195,19 +200,17 @@ class _Part:
         part.closed = True
 
 
-@dataclass(frozen=True, slots=True)
 class _Growth:
     """Rules of `….delta` and `….done`: where the text grows, and which field holds all of it in the end.
 
     Attributes:
-        place: The index of the part; without one, the item itself is what grows.
+        place: The field with the index of the part; if empty, the item itself is what grows.
         inside: The type of the part, or of the item, that may grow so.
         total: The field of the whole text; `None` for a delta.
     """
 
-    place: str | None
-    inside: str
-    total: str | None = None
+    def __init__(self, place: str, inside: str, total: str | None = None) -> None:
+        self.place, self.inside, self.total = place, inside, total
 
     def __call__(self, stream: ResponseStream, chunk: dict[str, Any]) -> None:
         text = self._text(stream._open_item(chunk), chunk)  # noqa: SLF001 - one machine, in pieces
@@ -225,13 +228,12 @@ class _Growth:
         text.whole = True
 
     def _text(self, item: _Item, chunk: dict[str, Any]) -> _Text:
-        if self.place is None or self.inside == "reasoning":
-            if item.type != self.inside:
-                raise BrokenRuleError(StreamRule.ORDER, f"{chunk['type']} for an item of type {item.type!r}")
-            index = chunk.get(self.place, 0) if self.place else 0
-            key = (self.place or "", index if isinstance(index, int) else 0)
-            return item.parts.setdefault(key, _Text(self.inside, closed=True))  # servers differ in announcing these
-        part = item.parts.get((self.place, chunk.get(self.place, -1)))
+        index = chunk.get(self.place, 0) if self.place else 0
+        if not is_index(index, _MAX_INDEX):
+            raise BrokenRuleError(StreamRule.MALFORMED, f"{chunk['type']} has a wrong {self.place}")
+        if self.inside in _UNANNOUNCED and item.type == self.inside:
+            return item.parts.setdefault((self.place, index), _Text(self.inside, closed=True))
+        part = item.parts.get((self.place, index))
         if part is None or part.closed or part.kind != self.inside:
             raise BrokenRuleError(StreamRule.ORDER, f"{chunk['type']} without an open part of type {self.inside!r}")
         return part
@@ -252,8 +254,8 @@ _RULES: dict[str, Callable[[ResponseStream, dict[str, Any]], None]] = {
     "response.reasoning_summary_text.done": _Growth("summary_index", "summary_text", "text"),
     "response.reasoning_text.delta": _Growth("content_index", "reasoning"),
     "response.reasoning_text.done": _Growth("content_index", "reasoning", "text"),
-    "response.function_call_arguments.delta": _Growth(None, "function_call"),
-    "response.function_call_arguments.done": _Growth(None, "function_call", "arguments"),
-    "response.custom_tool_call_input.delta": _Growth(None, "custom_tool_call"),
-    "response.custom_tool_call_input.done": _Growth(None, "custom_tool_call", "input"),
+    "response.function_call_arguments.delta": _Growth("", "function_call"),
+    "response.function_call_arguments.done": _Growth("", "function_call", "arguments"),
+    "response.custom_tool_call_input.delta": _Growth("", "custom_tool_call"),
+    "response.custom_tool_call_input.done": _Growth("", "custom_tool_call", "input"),
 }
