@@ -87,7 +87,7 @@ SAID = {
     "groq": (400, "tool_use_failed", "Failed to call a function.", None),
     "litellm": (429, "http_429", "litellm.RateLimitError: slow down", None),
     "llamacpp": (400, "http_400", "the request exceeds the available context size", None),
-    "mistral": (422, "http_422", "The upstream answered 422 Unprocessable", None),
+    "mistral": (422, "http_422", "Field required", "messages"),
     "openai": (401, "invalid_api_key", "Incorrect API key provided: sk-wrong.", None),
     "openrouter": (402, "http_402", "Insufficient credits", None),
     "tgi": (422, "http_422", "Input validation error", None),

@@ -19,7 +19,7 @@ from ._said import SaidError, read_document
 class OpenAIError(pydantic.BaseModel):
     """The inside of OpenAI's error envelope; all four fields are always written."""
 
-    model_config = ConfigDict(defer_build=True, extra="allow")
+    model_config = ConfigDict(defer_build=True, extra="allow", hide_input_in_errors=True)
 
     message: str
     type: str
@@ -30,7 +30,7 @@ class OpenAIError(pydantic.BaseModel):
 class ErrorResponse(pydantic.BaseModel):
     """OpenAI's error envelope."""
 
-    model_config = ConfigDict(defer_build=True, extra="allow")
+    model_config = ConfigDict(defer_build=True, extra="allow", hide_input_in_errors=True)
 
     error: OpenAIError
 
@@ -52,7 +52,7 @@ class ErrorInfo(pydantic.BaseModel):
         'invalid_request_error'
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow", hide_input_in_errors=True)
 
     code: str = Field(min_length=1)
     message: str

@@ -31,7 +31,7 @@ def _parse(body: bytes) -> object:
     if len(body) > _MAX_BODY:
         return None
     try:
-        parsed: object = from_json(body)
+        parsed: object = from_json(body.removeprefix(b"\xef\xbb\xbf"))
     except ValueError:
         return None
     return parsed

@@ -28,11 +28,15 @@ class SaidError:
 
 def read_document(document: object) -> SaidError:
     """Read a document that is already parsed; never raises, and everything is bounded."""
+    if isinstance(document, list) and document:  # Gemini wraps its errors so
+        document = document[0]
     found = _find(document)
     status = _status(found, document)
     code = found.get("code")
-    if type(code) is int and abs(code) < 1 << 63:  # vLLM and llama.cpp repeat the status here
-        code = None if code == status else str(code)
+    if type(code) is int and abs(code) < 1 << 63:
+        code = str(code)
+    if code == str(status):  # which vLLM, llama.cpp and LiteLLM repeat here
+        code = None
     retryable = found.get("retryable")
     return SaidError(
         message=_text(found.get("message"), _MAX_TEXT),
@@ -67,30 +71,53 @@ def _find(document: object) -> dict[str, Any]:
     if isinstance(error, dict):
         from ._rpc_status import read_status  # noqa: PLC0415 - most errors are in another dialect
 
-        return read_status(error) or error
+        return {"request_id": document.get("request_id"), **(read_status(error) or error)}
     if isinstance(error, str):
-        return {**document, "message": error}
-    if "detail" in document:
-        return _problem(document) if isinstance(document["detail"], str) else _validation(document)
-    return document if isinstance(document.get("message"), str) else {}
+        return {"type": document.get("error_type"), **document, "message": error}
+    return _without_error(document)
+
+
+def _without_error(document: dict[str, Any]) -> dict[str, Any]:
+    """The dialects that name no `error`: vLLM's older one, Mistral's, RFC 9457 and FastAPI's lone `detail`."""
+    detail, message = document.get("detail"), document.get("message")
+    if isinstance(detail, dict):
+        return _find({name: value for name, value in detail.items() if name != "detail"})
+    if detail is not None:
+        return _problem(document) if isinstance(detail, str) else _validation(document)
+    if isinstance(message, dict):  # Mistral's, around FastAPI's
+        return {**document, **_validation(message)}
+    if isinstance(message, str):
+        return document
+    return _problem(document) if isinstance(document.get("title"), str) else {}
 
 
 def _problem(document: dict[str, Any]) -> dict[str, Any]:
-    """RFC 9457's fields, or FastAPI's lone `detail`."""
-    known = ("code", "param", "status", "retryable", "retry_after", "request_id", "metadata")
+    """RFC 9457's fields, and ours."""
+    known = ("code", "status", "retryable", "retry_after", "request_id", "metadata")
     return {
-        "message": document["detail"],
+        "message": document.get("detail") or document.get("title"),
         "type": document.get("error_type"),
+        "param": document.get("param", _pointed(document.get("errors"))),
         **{name: document.get(name) for name in known},
     }
 
 
+def _pointed(errors: object) -> str | None:
+    """The field that the first of a problem's errors points at, as RFC 6901 writes it."""
+    first = errors[0] if isinstance(errors, list) and errors else None
+    pointer = first.get("pointer") if isinstance(first, dict) else None
+    if not isinstance(pointer, str):
+        return None
+    steps = pointer.removeprefix("#").removeprefix("/").split("/")
+    return ".".join(step.replace("~1", "/").replace("~0", "~") for step in steps)
+
+
 def _validation(document: dict[str, Any]) -> dict[str, Any]:
     """FastAPI's list of validation errors; the first one is told."""
-    detail = document["detail"]
+    detail = document.get("detail")
     first = detail[0] if isinstance(detail, list) and detail else None
     if not isinstance(first, dict):
-        return {"code": document.get("code")}
+        return {"message": None, "code": document.get("code")}
     place = first.get("loc")
     steps = [str(step) for step in place if isinstance(step, str | int)] if isinstance(place, list) else []
     param = ".".join(steps[1:] if steps[:1] == ["body"] else steps)
@@ -98,9 +125,11 @@ def _validation(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _status(found: Mapping[str, Any], document: object) -> int | None:
-    """The status that the document itself names: of a problem, of AIP-193, of vLLM's `code`."""
+    """The status that the document itself names: of a problem, of AIP-193, of vLLM's `code`, of LiteLLM's in a text."""
     error = document.get("error") if isinstance(document, dict) else None
     inside = error.get("code") if isinstance(error, dict) else None
+    if isinstance(inside, str) and inside.isascii() and inside.isdigit() and len(inside) == 3:
+        inside = int(inside)
     for status in (found.get("status"), inside, found.get("code")):
         if type(status) is int and 400 <= status <= 599:
             return status
