@@ -4,6 +4,7 @@ import fcntl
 import gc
 import gzip
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -331,10 +332,26 @@ def test_a_closed_file_keeps_its_number_to_itself(tmp_path: Path) -> None:
     sink.write(b"one\n", 20)
     sink.close()
     with (tmp_path / "other").open("w") as other:
-        assert other.fileno() != sink._descriptor
+        assert other.fileno() != sink.descriptor
         sink.write(b"two\n", 20)
     assert (tmp_path / "other").read_bytes() == b""
     assert (tmp_path / "log").read_bytes() == b"one\ntwo\n"
+
+
+def test_a_closed_file_that_cannot_be_opened_again_takes_no_line(tmp_path: Path) -> None:
+    """D2: what is behind its number meanwhile is not the file."""
+    path = tmp_path / "folder" / "log"
+    logging = Logging(LoggingOptions(file=str(path)))
+    logging.get_logger("x").info("one")
+    logging.close()
+    shutil.rmtree(path.parent)
+    path.parent.write_text("in the way")
+    for _ in range(3):
+        logging.get_logger("x").info("lost")
+    assert (logging.statistics().written, logging.statistics().lost) == (1, 3)
+    path.parent.unlink()
+    logging.get_logger("x").info("two")
+    assert [orjson.loads(line)["body"] for line in path.read_bytes().splitlines()] == ["two", "log lines were lost"]
 
 
 def test_a_sink_that_goes_leaves_no_descriptor_open(tmp_path: Path) -> None:

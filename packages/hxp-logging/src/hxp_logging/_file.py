@@ -27,7 +27,7 @@ _TRY_AGAIN = 1.0
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _MODE = 0o640
 _OPENINGS = 100
-_NEVER = 1 << 62
+_ENOUGH = 1 << 20  # bytes between two looks, should the clock stand still
 
 
 class FileSink:
@@ -38,6 +38,10 @@ class FileSink:
         rotation: When to put it aside; never, unless given.
         clock: Seconds since 1970.
         monotonic: Seconds, never set back.
+
+    Attributes:
+        descriptor: The open file's; its number stays the same.
+        room: Bytes that may be written before the next look.
     """
 
     def __init__(
@@ -57,28 +61,29 @@ class FileSink:
         self._now = monotonic
         self._lock = ForkSafeLock()
         self._archive = Archive(self._path, rotation, clock=clock) if rotation is not None else None
-        self._descriptor = _CLOSED
+        self.descriptor = _CLOSED
         self._look_at = 0.0
-        self._room = _NEVER  # bytes until the file is full
+        self.room = 0
         self._period = 0
         self._begin_anew = False
+        self._is_open = False
 
     def write(self, line: bytes, _level: int, /) -> None:
         """Write one line, making the file and its folder where they are missing."""
         now = self._now()
-        if now >= self._look_at or self._room <= 0:
+        if now >= self._look_at or self.room <= 0:
             self._look(now)
             if self._begin_anew:
                 self._begin_anew = False
                 line = b"\n" + line
         try:
-            written = os.write(self._descriptor, line)
+            written = os.write(self.descriptor, line)
         except OSError:
-            self._look_at = 0.0
+            self.reopen()
             raise
-        self._room -= written
+        self.room -= written
         if written < len(line):
-            self._take_back(line[:written])
+            self.take_back(line[:written])
 
     def flush(self, timeout: float, /) -> None:
         """Wait for the compression of what was put aside."""
@@ -88,6 +93,11 @@ class FileSink:
     def reopen(self) -> None:
         """Look for the file before the next line."""
         self._look_at = 0.0
+        self.room = 0
+
+    def seconds_to_look(self) -> float:
+        """Tell for how long lines may be written without a look at the file, as long as there is `room`."""
+        return self._look_at - self._now()
 
     def close(self) -> None:
         """Close the file; the next line opens it again.
@@ -96,63 +106,65 @@ class FileSink:
         must not find there what the program has opened since.
         """
         with self._lock:
-            self._look_at = 0.0
-            if self._descriptor != _CLOSED:
+            self.reopen()
+            self._is_open = False
+            if self.descriptor != _CLOSED:
                 nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-                os.dup2(nothing, self._descriptor, inheritable=False)
+                os.dup2(nothing, self.descriptor, inheritable=False)
                 os.close(nothing)
 
     def __del__(self) -> None:
-        if getattr(self, "_descriptor", _CLOSED) != _CLOSED:
-            os.close(self._descriptor)
+        if getattr(self, "descriptor", _CLOSED) != _CLOSED:
+            os.close(self.descriptor)
 
     def _look(self, now: float) -> None:
         """Open the file if it is not open or not there any more; put it aside if that is due."""
-        if not self._lock.acquire(blocking=self._descriptor == _CLOSED):
+        if not self._lock.acquire(blocking=not self._is_open):
             return  # another thread is looking
         try:
-            if self._descriptor == _CLOSED or not self._is_current():
+            if not self._is_open or not self._is_current():
                 self._open()
             self._look_at = now + _LOOK_EVERY  # not before: other threads may write from here on
+            self.room = _ENOUGH
             if self._rotation is not None:
                 self._look_at_size_and_time(self._rotation, now)
         except OSError:
-            if self._descriptor == _CLOSED or not os.fstat(self._descriptor).st_nlink:
-                self._look_at = 0.0
+            if not self._is_open or not os.fstat(self.descriptor).st_nlink:
+                self.reopen()
                 raise
-            self._look_at = now + _LOOK_EVERY  # the file was only renamed: better a line there than none
+            self._look_at, self.room = now + _LOOK_EVERY, _ENOUGH  # only renamed: better a line there than none
         finally:
             self._lock.release()
 
     def _look_at_size_and_time(self, rotation: "Rotation", now: float) -> None:
-        size = os.fstat(self._descriptor).st_size
+        size = os.fstat(self.descriptor).st_size
         now_period = period_of(rotation, self._clock())
         if is_due(rotation, size=size, period=self._period, now_period=now_period):
             try:
                 self._put_aside(rotation, now_period)
             except OSError:  # a read-only folder, for one: better a long file than a lost line
-                self._look_at, self._room = now + _TRY_AGAIN, _NEVER
+                self._look_at, self.room = now + _TRY_AGAIN, _ENOUGH
             return
         self._period = min(self._period, now_period)  # the clock was set back: the next boundary counts again
-        self._room = _NEVER if rotation.size is None else rotation.size - size
+        if rotation.size is not None:
+            self.room = rotation.size - size
 
     def _put_aside(self, rotation: "Rotation", now_period: int) -> None:
         assert self._archive is not None  # noqa: S101 - for the type checker: it is there whenever a rotation is
         with self._archive.exclusive() as alone:
             if not alone:
-                self._room = _NEVER  # another process is at it; the next look finds the new file
-                return
+                return  # another process is at it; the next look finds the new file
             if self._is_current():
                 aside = next_name(self._name, os.listdir(self._folder))  # noqa: PTH208 - as above
                 os.rename(self._path, os.path.join(self._folder, aside))  # noqa: PTH104, PTH118 - as above
         self._open()
         self._period = now_period
-        self._room = _NEVER if rotation.size is None else rotation.size
+        self.room = rotation.size or _ENOUGH
         self._archive.tidy()
 
     def _is_current(self) -> bool:
         """Tell whether the path still leads to the file that is open."""
-        return is_at(self._descriptor, self._path)
+        return is_at(self.descriptor, self._path)
 
     def _open(self) -> None:
         """Open the file and hold it, behind the same number as before."""
@@ -167,25 +179,26 @@ class FileSink:
         if self._rotation is not None:
             status = os.fstat(descriptor)
             self._period = period_of(self._rotation, status.st_mtime if status.st_size else self._clock())
-        if self._descriptor == _CLOSED:
-            self._descriptor = descriptor
+        if self.descriptor == _CLOSED:
+            self.descriptor = descriptor
         else:
-            os.dup2(descriptor, self._descriptor, inheritable=False)
+            os.dup2(descriptor, self.descriptor, inheritable=False)
             os.close(descriptor)
+        self._is_open = True
 
-    def _take_back(self, part: bytes) -> None:
+    def take_back(self, part: bytes) -> None:
         """Remove half a line, which would spoil another's, if it is still the end of the file.
 
         Raises:
             OSError: Always: the disk is full, or the file as long as it may be.
         """
-        self._look_at = 0.0
+        self.reopen()
         self._begin_anew = True
         reader = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             end = os.fstat(reader).st_size
             if self._is_current() and os.pread(reader, len(part), end - len(part)) == part:
-                os.ftruncate(self._descriptor, end - len(part))
+                os.ftruncate(self.descriptor, end - len(part))
                 self._begin_anew = False
         finally:
             os.close(reader)

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 # JSON lets these stand, but terminals, editors and splitters act on them: DEL, C1, line separators, bidi controls.
 _UNSAFE = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
-_PLAIN_ONLY = OPT_PASSTHROUGH_DATACLASS | OPT_PASSTHROUGH_DATETIME | OPT_PASSTHROUGH_SUBCLASS
+PLAIN_ONLY = OPT_PASSTHROUGH_DATACLASS | OPT_PASSTHROUGH_DATETIME | OPT_PASSTHROUGH_SUBCLASS
 _MAX_LINE = 1 << 18
 _MAX_HEADS = 1024
-_MAX_EVENT = 256
+MAX_EVENT = 256
 _EMPTY = len(b"}\n")
+_BRACKET, _DELETE = b"[\x7f"  # as numbers
 
 
 def correlation_tail(request_id: str | None, trace: "TraceContext | None") -> bytes:
@@ -59,16 +60,16 @@ class JsonLine:
     ) -> bytes:
         """Return the line, with its line break."""
         try:
-            head = self._heads.get((logger, level, event)) or self._make_head(logger, level, event)
-            rest = dumps(fields, None, _PLAIN_ONLY)
+            head = self._heads.get((logger, level, event)) or self.head(logger, level, event)
+            rest = dumps(fields, None, PLAIN_ONLY)
             plain = (
                 len(rest) <= LIMIT
                 and rest.rfind(b"{") == 0
-                and rest.find(b"[") < 0  # twice as fast as `not in`
+                and _BRACKET not in rest  # as a number, which is found five times as fast
                 and (self._is_open(fields) or self.cleaner.are_open(fields))
             )
         except TypeError:  # what the encoder does not know, and lone surrogates
-            head = self._make_head(logger, level, event)
+            head = self.head(logger, level, event)
             plain = False
         if not plain:
             rest = self._encode(fields)
@@ -76,16 +77,17 @@ class JsonLine:
             rest = dumps(hide_in(loads(rest), self.secrets))
         until, stamp = self._second
         if not until - 1.0 <= now < until:
-            stamp = self._start_second(int(now))
+            stamp = stamp_of(int(now))
+            self._second = (int(now) + 1.0, stamp)
         micros = dumps(int(now * 1_000_000.0) + 1_000_000)[-6:]  # the shortest way to six digits
         raw, tail = self._tail
         if raw is not context.tail:
-            tail = self._make_tail(context.tail)
+            tail = self.tail(context.tail)
             self._tail = (context.tail, tail)
         if context.trace is None and "opentelemetry.trace" in modules:
-            tail = self._make_tail(correlation_tail(context.request_id, span_context()))
+            tail = self.tail(correlation_tail(context.request_id, span_context()))
         line = b"".join((stamp, micros, head, rest, tail))
-        return line if line.isascii() and line.find(b"\x7f") < 0 else safe(line)
+        return line if line.isascii() and _DELETE not in line else safe(line)
 
     def forget(self) -> None:
         """Encode everything anew: there are other secrets now."""
@@ -96,7 +98,9 @@ class JsonLine:
         rest = dumps(self.cleaner.prepare(fields))
         return rest if len(rest) <= _MAX_LINE else dumps({"…": f"[cut, {len(rest)} bytes]"})
 
-    def _make_head(self, logger: str, level: int, event: str) -> bytes:
+    def head(self, logger: str, level: int, event: str) -> bytes:
+        """Encode what stands between the time and the fields, and remember it."""
+        version = self.secrets.version
         text = self.cleaner.text
         members = {
             "severity_text": NAMES[level],
@@ -106,24 +110,27 @@ class JsonLine:
             "body": text(event if isinstance(event, str) else str(event)),
         }
         head = b'Z",%b,"attributes":' % self._hidden(dumps(members))[1:-1]
-        if type(event) is str and len(event) <= _MAX_EVENT:
+        if type(event) is str and len(event) <= MAX_EVENT:
             if len(self._heads) >= _MAX_HEADS:  # events that vary: begin anew rather than grow
                 self._heads.clear()
             self._heads[logger, level, event] = head
+            if version != self.secrets.version:  # a secret was registered meanwhile
+                self.forget()
         return head
 
-    def _make_tail(self, raw: bytes) -> bytes:
+    def tail(self, raw: bytes) -> bytes:
+        """Take secrets out of what a context ends its lines with."""
         return b",%b\n" % self._hidden(b"{%b" % raw[1:-1])[1:] if len(raw) > _EMPTY else raw
-
-    def _start_second(self, second: int) -> bytes:
-        stamp = time.strftime('{"timestamp":"%Y-%m-%dT%H:%M:%S.', time.gmtime(second)).encode()
-        self._second = (second + 1.0, stamp)
-        return stamp
 
     def _hidden(self, encoded: bytes) -> bytes:
         if self.secrets.is_suspect(encoded):
             return dumps(hide_in(loads(encoded), self.secrets))
         return encoded
+
+
+def stamp_of(second: int) -> bytes:
+    """Begin a line, down to the second."""
+    return time.strftime('{"timestamp":"%Y-%m-%dT%H:%M:%S.', time.gmtime(second)).encode()
 
 
 def safe(line: bytes) -> bytes:

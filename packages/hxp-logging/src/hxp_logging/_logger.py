@@ -1,9 +1,13 @@
 """What a program holds to say something."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from ._level import CRITICAL, DEBUG, ERROR, INFO, WARNING, level_number
+
+Say = Callable[[str, dict[str, Any]], None]
 
 
 class Core(Protocol):
@@ -13,7 +17,7 @@ class Core(Protocol):
         """Write what was said."""
 
     def adopt(self, channel: "Channel") -> None:
-        """Set the channel's core and threshold."""
+        """Give the channel its core, its threshold and its ways."""
 
 
 class Channel:
@@ -21,14 +25,25 @@ class Channel:
 
     Attributes:
         threshold: The lowest level that is written.
+        debug: Writes what was said at this level, which passes the threshold; `info` and the others likewise.
     """
 
-    __slots__ = ("core", "name", "threshold")
+    __slots__ = ("core", "critical", "debug", "error", "info", "name", "threshold", "warning")
 
     def __init__(self, name: str, core: Core) -> None:
         self.name = name
+        self.follow(core, 0)  # until a core adopts it, everything passes and the core decides
+
+    def follow(self, core: Core, threshold: int, way: "Callable[[Channel, int], Say] | None" = None) -> None:
+        """Take over a core, the lowest level that it writes, and how it wants to be told."""
         self.core = core
-        self.threshold = 0  # until a core adopts it, everything passes and the core decides
+        self.threshold = threshold
+        make = way or partial(partial, core.emit)
+        self.debug: Say = make(self, DEBUG)
+        self.info: Say = make(self, INFO)
+        self.warning: Say = make(self, WARNING)
+        self.error: Say = make(self, ERROR)
+        self.critical: Say = make(self, CRITICAL)
 
 
 class Logger:
@@ -62,27 +77,27 @@ class Logger:
     def debug(self, event: str, /, **fields: Any) -> None:
         """Say what only a developer wants to know."""
         if (channel := self._channel).threshold <= DEBUG:
-            channel.core.emit(channel, DEBUG, event, {**self._bound, **fields} if self._bound else fields)
+            channel.debug(event, {**self._bound, **fields} if self._bound else fields)
 
     def info(self, event: str, /, **fields: Any) -> None:
         """Say what happened in the course of things."""
         if (channel := self._channel).threshold <= INFO:
-            channel.core.emit(channel, INFO, event, {**self._bound, **fields} if self._bound else fields)
+            channel.info(event, {**self._bound, **fields} if self._bound else fields)
 
     def warning(self, event: str, /, **fields: Any) -> None:
         """Say what somebody should look at, some time."""
         if (channel := self._channel).threshold <= WARNING:
-            channel.core.emit(channel, WARNING, event, {**self._bound, **fields} if self._bound else fields)
+            channel.warning(event, {**self._bound, **fields} if self._bound else fields)
 
     def error(self, event: str, /, **fields: Any) -> None:
         """Say what failed; `exc_info=error` adds the exception."""
         if (channel := self._channel).threshold <= ERROR:
-            channel.core.emit(channel, ERROR, event, {**self._bound, **fields} if self._bound else fields)
+            channel.error(event, {**self._bound, **fields} if self._bound else fields)
 
     def critical(self, event: str, /, **fields: Any) -> None:
         """Say what stops the program."""
         if (channel := self._channel).threshold <= CRITICAL:
-            channel.core.emit(channel, CRITICAL, event, {**self._bound, **fields} if self._bound else fields)
+            channel.critical(event, {**self._bound, **fields} if self._bound else fields)
 
     def log(self, level: str, event: str, /, **fields: Any) -> None:
         """Say something at a level that is only known at run time.

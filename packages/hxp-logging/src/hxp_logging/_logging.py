@@ -21,6 +21,7 @@ from ._sink import Door, Sink
 if TYPE_CHECKING:
     from ._flight import Flight
     from ._level_change import LevelChange
+    from ._shortcut import Shortcut
     from ._stdlib import Bridge
 
 _OWN_NAME = "hxp_logging"
@@ -78,6 +79,7 @@ class Logging:
         workshop = Workshop(options, stream, clock=clock, json=self._json, on_heal=self._tell_lost)
         self._gate = Gate(options, write=self._write, clock=clock, monotonic=monotonic)
         self._has_gate = self._is_many = self._is_special = False
+        self._shortcut: Shortcut | None = None
         self._channels: dict[str, Channel] = {}
         self._bridge: Bridge | None = None
         self._levels = SharedLevels(
@@ -87,6 +89,8 @@ class Logging:
             on_change=self._follow_levels,
         )
         self._use(workshop.outlets())
+        if clock is time.time:  # whoever has a clock of his own may count on every look at it
+            self._shortcut = _shortcut(self._json, self._outlets[0])
         self._levels.refresh()
         self._follow_levels()
 
@@ -257,8 +261,7 @@ class Logging:
     def adopt(self, channel: Channel) -> None:
         """Take over a channel, perhaps another's."""
         self._channels[channel.name] = channel
-        channel.core = self
-        channel.threshold = self._threshold(channel.name)
+        self._equip(channel)
 
     def emit(self, channel: Channel, level: int, event: str, fields: dict[str, Any]) -> None:
         """Write what was said, if nothing but its level decides; nothing that goes wrong here reaches the program."""
@@ -351,9 +354,14 @@ class Logging:
         self._has_gate = self._gate.is_needed or not self._levels.are_plain
         self._is_special = self._has_gate or self._is_many
         for channel in list(self._channels.values()):
-            channel.threshold = self._threshold(channel.name)
+            self._equip(channel)
         if self._bridge is not None:
             self._bridge.follow(self._thresholds())
+
+    def _equip(self, channel: Channel) -> None:
+        shortcut = self._shortcut
+        is_short = shortcut is not None and shortcut.door is self._door and not self._is_special
+        channel.follow(self, self._threshold(channel.name), shortcut.way if shortcut and is_short else None)
 
     def _threshold(self, name: str) -> int:
         return self._gate.lowest(self._levels.now.lowest(name))
@@ -370,3 +378,11 @@ def _level_file(path: str | None) -> Any:
     from ._level_file import LevelFile  # noqa: PLC0415 - only for services with several processes
 
     return LevelFile(path)
+
+
+def _shortcut(json: JsonLine, outlet: Outlet) -> "Shortcut | None":
+    if outlet.render is not json:
+        return None
+    from ._shortcut import Shortcut  # noqa: PLC0415 - not for those whose lines people read
+
+    return Shortcut(json, outlet.door, file=outlet.file)

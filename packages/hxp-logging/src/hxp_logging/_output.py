@@ -13,6 +13,7 @@ from ._sink import Door, Sink, stream_sink
 
 if TYPE_CHECKING:
     from ._context import Context
+    from ._file import FileSink
 
 _RESOURCE = {
     "service.name": "service",
@@ -32,11 +33,16 @@ class Render(Protocol):
 
 
 class Outlet(NamedTuple):
-    """One way out, ready for lines."""
+    """One way out, ready for lines.
+
+    Attributes:
+        file: What is behind the door, if that is a file which lines go to directly.
+    """
 
     render: Render
     door: Door
     level: int = DEBUG
+    file: "FileSink | None" = None
 
 
 class Workshop:
@@ -81,7 +87,8 @@ class Workshop:
             from ._file import FileSink  # noqa: PLC0415 - each sink is loaded by those who use it
 
             file = FileSink(output.path, output.rotation, clock=self.clock)
-            return Outlet(self._render(output.format), self._door(file, output.background), level)
+            direct = file if output.background is None else None
+            return Outlet(self._render(output.format), self._door(file, output.background), level, direct)
         if isinstance(output, SyslogOutput):
             from ._syslog import SyslogSink  # noqa: PLC0415
 

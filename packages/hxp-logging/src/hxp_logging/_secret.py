@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from orjson import dumps
 
+from ._fork import ForkSafeLock
 from ._shape import MARK, ROUGH, hide_cards, hide_shapes, seems_card
 
 LIMIT = 8192
@@ -17,6 +18,10 @@ class Secrets:
     Args:
         shapes: Whether API keys, tokens and the like are hidden although nobody registered them.
         cards: Whether card numbers are.
+
+    Attributes:
+        version: Goes up with each value; what was made before may hold it.
+        is_suspect: Tells whether an encoded line may hold anything that must be hidden.
     """
 
     def __init__(self, *, shapes: bool = True, cards: bool = False) -> None:
@@ -24,6 +29,8 @@ class Secrets:
         self._cards = cards
         self._forms: tuple[str, ...] = ()
         self._longest = 0
+        self.version = 0
+        self._lock = ForkSafeLock()
         self._listeners: list[Callable[[], None]] = []
         self.is_suspect: Callable[[bytes], bool] = self._prepare  # made on first use: a hundred may be registered
 
@@ -34,11 +41,13 @@ class Secrets:
         from ._form import forms_of  # noqa: PLC0415 - base64 and URLs, which few programs need at their start
 
         forms = {form for form in forms_of(value, printable_text(value)) if len(form) >= _SHORTEST}
-        self._forms = tuple(sorted({*self._forms, *forms}, key=len, reverse=True))
-        self._longest = len(self._forms[0])
-        self.is_suspect = self._prepare
-        for tell in self._listeners:
-            tell()
+        with self._lock:
+            self._forms = tuple(sorted({*self._forms, *forms}, key=len, reverse=True))
+            self._longest = len(self._forms[0])
+            self.version += 1
+            self.is_suspect = self._prepare
+            for tell in self._listeners:
+                tell()
         return True
 
     def on_change(self, tell: Callable[[], None]) -> None:
@@ -73,19 +82,25 @@ class Secrets:
         return f"{head[: LIMIT // 2]}\n…[cut, {len(text)} characters]…\n{tail[-LIMIT // 2 :]}"
 
     def _prepare(self, line: bytes) -> bool:
-        self.is_suspect = self._search()
-        return self.is_suspect(line)
+        with self._lock:  # or a value that is registered while the search is built would never be looked for
+            self.is_suspect = search = self._search()
+        return search(line)
 
     def _search(self) -> Callable[[bytes], bool]:
         """Build the test that every encoded line takes: it may suspect too much, never too little."""
         encoded = sorted({dumps(printable_text(form))[1:-1] for form in self._forms})
         shapes = ROUGH if self._shapes else ()
         if not encoded and not shapes and not self._cards:
-            return lambda _: False
+            return suspect_nothing
         from . import _automaton, _gram  # noqa: PLC0415 - a program that hides nothing needs neither
 
         is_suspect = _automaton.find_any(encoded, shapes) or _gram.find_any(encoded, shapes)
         return (lambda line: is_suspect(line) or seems_card(line)) if self._cards else is_suspect
+
+
+def suspect_nothing(_line: bytes, /) -> bool:
+    """Stand in for a search where there is nothing to hide."""
+    return False
 
 
 def printable_text(text: str) -> str:
