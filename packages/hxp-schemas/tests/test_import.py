@@ -15,7 +15,9 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 WIRE = {"hxp_schemas", "hxp_schemas._lazy", "hxp_schemas._open", "hxp_schemas._wire", "hxp_schemas.openai"}
 REQUEST = {f"hxp_schemas.openai.{name}" for name in ("_bounds", "_stream_option")}
 CHAT_REQUEST = (
-    WIRE | REQUEST | {f"hxp_schemas.openai.{name}" for name in ("_cache", "_chat", "_message", "_part", "_tool")}
+    WIRE
+    | REQUEST
+    | {f"hxp_schemas.openai.{name}" for name in ("_cache", "_chat", "_message", "_part", "_tool", "_union")}
 )
 PARSE = {"_error", "_error_code", "_response", "_said", "openai._parse"}
 HEAVY = ("asyncio", "email.message", "http", "json", "logging", "ssl", "pydantic.type_adapter", "urllib.request")

@@ -8,6 +8,7 @@ from hxp_schemas._wire import WireModel
 
 from ._bounds import FilledText, FunctionName, Identifier, ShortText, Text
 from ._part import AssistantParts, TextParts, UserParts
+from ._union import Tagged
 
 
 class FunctionCall(WireModel):
@@ -41,7 +42,7 @@ class ChatCompletionMessageCustomToolCallParam(WireModel):
 
 
 ChatCompletionMessageToolCallParam = Annotated[
-    ChatCompletionMessageFunctionToolCallParam | ChatCompletionMessageCustomToolCallParam, Field(discriminator="type")
+    ChatCompletionMessageFunctionToolCallParam | ChatCompletionMessageCustomToolCallParam, Tagged("type")
 ]
 """Any tool call in the history of a chat."""
 
@@ -118,6 +119,6 @@ ChatCompletionMessageParam = Annotated[
     | ChatCompletionAssistantMessageParam
     | ChatCompletionToolMessageParam
     | ChatCompletionFunctionMessageParam,
-    Field(discriminator="role"),
+    Tagged("role"),
 ]
 """Any message of a chat request."""

@@ -5,7 +5,7 @@ integers beyond 64 bits) may hide in fields we do not know, so a cheap scan of t
 only then is the body walked.
 """
 
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import pydantic
 from pydantic_core import ErrorDetails, from_json
@@ -52,42 +52,76 @@ def _explain(error: pydantic.ValidationError, body: bytes) -> ErrorInfo:
     first = details[0]
     if first["type"] == "json_invalid":
         return _bad("invalid_json", f"The body is not valid JSON: {first['ctx']['error']}.", None)
-    first, param = _telling(details, from_json(body))
-    if not param:
+    data = from_json(body)
+    told = _telling([_Failure.of(detail, data) for detail in details])
+    if not told.param:
         return _bad("invalid_value", "The body must be a JSON object.", None)
-    if first["type"] in {"missing", "union_tag_not_found"}:
-        return _bad("missing_required_parameter", f"Missing required parameter: {param!r}.", param)
-    return _bad("invalid_value", f"Invalid value for {param!r}: {_rule(first)}.", param)
+    if told.is_missing:
+        return _bad("missing_required_parameter", f"Missing required parameter: {told.param!r}.", told.param)
+    return _bad("invalid_value", f"Invalid value for {told.param!r}: {_rule(told.error)}.", told.param)
 
 
-def _telling(details: list[ErrorDetails], data: object) -> tuple[ErrorDetails, str]:
-    """Choose the first error; where members of a union failed together, the one that got furthest."""
-    first, param = details[0], _param(details[0], data)
-    if not param or not first["type"].endswith("_type"):
-        return first, param
-    found = [(error, _param(error, data)) for error in details]
-    inside = [pair for pair in found if f"{pair[1]}.".startswith(f"{param}.")]
-    return max(inside, key=lambda pair: (not pair[0]["type"].endswith("_type"), pair[1].count(".")))
+class _Failure(NamedTuple):
+    """An error with its place in the body, which leaves out what pydantic adds to name the members of unions.
+
+    Attributes:
+        path: The steps through the body, as far as they are there.
+        field: The field of the object at the end of the path that is meant, if it is not the object itself.
+        is_missing: Whether that field is not there.
+        is_other: Whether the value is of another kind than this member of a union has; another may take it.
+    """
+
+    error: ErrorDetails
+    path: tuple[str, ...]
+    field: tuple[str, ...]
+    is_missing: bool
+    is_other: bool
+
+    @property
+    def param(self) -> str:
+        return ".".join((*self.path, *self.field))[:_MAX_PARAM]
+
+    @classmethod
+    def of(cls, error: ErrorDetails, data: Any) -> Self:
+        kind, path = error["type"], []
+        for step in error["loc"]:
+            if step in data if isinstance(data, dict) else isinstance(data, list) and isinstance(step, int):
+                data = data[step]
+                path.append(str(step))
+        is_nested = isinstance(data, dict | list)
+        is_other = kind.endswith("_type") or (kind == "literal_error" and is_nested)
+        if kind == "missing":
+            return cls(error, tuple(path), (str(error["loc"][-1]),), is_missing=True, is_other=False)
+        if kind.startswith("union_tag"):
+            tag = error["ctx"]["discriminator"].strip("'")
+            no_tag = is_nested and tag not in data
+            return cls(error, tuple(path), (tag,), is_missing=no_tag, is_other=no_tag)
+        return cls(error, tuple(path), (), is_missing=False, is_other=is_other)
+
+
+def _telling(failures: list[_Failure]) -> _Failure:
+    """Choose the first failure; where the members of a union failed together, the one that got furthest.
+
+    A member whose constant `type` is not the one that came was not meant; what else it misses says nothing.
+    """
+    not_meant = [found.error["loc"][:-1] for found in failures if _is_wrong_type(found.error)]
+    meant = [found for found in failures if not any(found.error["loc"][: len(loc)] == loc for loc in not_meant)]
+    failures = meant or failures
+    first = failures[0]
+    if not first.is_other:
+        return first
+    inside = [failure for failure in failures if failure.path[: len(first.path)] == first.path]
+    return max(inside, key=lambda found: (not found.is_other, len(found.path) + len(found.field), not found.is_missing))
+
+
+def _is_wrong_type(error: ErrorDetails) -> bool:
+    return error["type"] == "literal_error" and error["loc"][-1] == "type"
 
 
 def _rule(error: ErrorDetails) -> str:
-    if error["type"] == "union_tag_invalid":  # pydantic's own message quotes the input
+    if error["type"].startswith("union_tag"):  # pydantic's own message quotes the input
         return f"Input should be one of {error['ctx']['expected_tags']}"
     return error["msg"].rstrip(".")
-
-
-def _param(error: ErrorDetails, data: Any) -> str:
-    """Follow the location through the body, which leaves out what pydantic adds to name members of unions."""
-    path: list[str] = []
-    for step in error["loc"]:
-        if step in data if isinstance(data, dict) else isinstance(data, list) and isinstance(step, int):
-            data = data[step]
-            path.append(str(step))
-    if error["type"] == "missing":
-        path.append(str(error["loc"][-1]))
-    elif error["type"].startswith("union_tag_"):
-        path.append(error["ctx"]["discriminator"].strip("'"))
-    return ".".join(path)[:_MAX_PARAM]
 
 
 def _refuse_numbers(body: object) -> None:

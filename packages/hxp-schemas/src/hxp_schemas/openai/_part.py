@@ -8,6 +8,7 @@ from hxp_schemas._wire import WireModel
 
 from ._bounds import Base64, Identifier, ShortText, Text, Url
 from ._cache import PromptCacheBreakpoint
+from ._union import Tagged
 
 
 class ChatCompletionContentPartTextParam(WireModel):
@@ -76,12 +77,12 @@ ChatCompletionContentPartParam = Annotated[
     | ChatCompletionContentPartImageParam
     | ChatCompletionContentPartInputAudioParam
     | ChatCompletionContentPartFileParam,
-    Field(discriminator="type"),
+    Tagged("type"),
 ]
 """Any part of what a user says."""
 
 ChatCompletionAssistantContentPartParam = Annotated[
-    ChatCompletionContentPartTextParam | ChatCompletionContentPartRefusalParam, Field(discriminator="type")
+    ChatCompletionContentPartTextParam | ChatCompletionContentPartRefusalParam, Tagged("type")
 ]
 """Any part of what the model said earlier."""
 

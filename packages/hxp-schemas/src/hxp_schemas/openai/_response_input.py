@@ -8,6 +8,7 @@ from hxp_schemas._wire import WireModel
 
 from ._bounds import Base64, FunctionName, Identifier, JsonObject, ShortText, Text, Url
 from ._cache import PromptCacheBreakpoint
+from ._union import Tagged
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 _Annotations = Annotated[list[JsonObject], Field(max_length=1024, fail_fast=True)]
@@ -60,7 +61,7 @@ class ResponseOutputRefusalParam(WireModel):
 
 
 ResponseInputContentParam = Annotated[
-    ResponseInputTextParam | ResponseInputImageParam | ResponseInputFileParam, Field(discriminator="type")
+    ResponseInputTextParam | ResponseInputImageParam | ResponseInputFileParam, Tagged("type")
 ]
 """Any part of what is said to the model, or of what a tool answered."""
 
@@ -70,7 +71,7 @@ _MessageContent = Annotated[
     | ResponseInputFileParam
     | ResponseOutputTextParam
     | ResponseOutputRefusalParam,
-    Field(discriminator="type"),
+    Tagged("type"),
 ]
 _Contents = Annotated[list[_MessageContent], Field(max_length=4096, fail_fast=True)]
 _Outputs = Annotated[list[ResponseInputContentParam], Field(max_length=4096, fail_fast=True)]
@@ -198,7 +199,7 @@ _TypedItem = Annotated[
     | ResponseReasoningItemParam
     | ItemReferenceParam
     | HostedItemParam,
-    Field(discriminator="type"),
+    Tagged("type"),
 ]
 ResponseInputItemParam = Annotated[_TypedItem | EasyInputMessageParam, Field(union_mode="left_to_right")]
 """Any item of the input; only a message may leave out its type."""

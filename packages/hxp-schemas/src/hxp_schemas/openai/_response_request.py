@@ -23,6 +23,7 @@ from ._bounds import (
 )
 from ._cache import PromptCacheOptions
 from ._response_input import ResponseInputContentParam, ResponseInputItemParam
+from ._union import Tagged
 
 ResponseIncludable = Literal[
     "file_search_call.results",
@@ -79,7 +80,7 @@ class HostedToolParam(WireModel):
     ]
 
 
-ToolParam = Annotated[FunctionToolParam | CustomToolParam | HostedToolParam, Field(discriminator="type")]
+ToolParam = Annotated[FunctionToolParam | CustomToolParam | HostedToolParam, Tagged("type")]
 """Any tool that a Responses request offers."""
 
 
@@ -119,7 +120,7 @@ class ToolChoiceTypesParam(WireModel):
 
 ToolChoiceParam = (
     Literal["none", "auto", "required"]
-    | Annotated[ToolChoiceFunctionParam | ToolChoiceAllowedParam | ToolChoiceTypesParam, Field(discriminator="type")]
+    | Annotated[ToolChoiceFunctionParam | ToolChoiceAllowedParam | ToolChoiceTypesParam, Tagged("type")]
 )
 """Whether a tool is called, and which."""
 
@@ -153,9 +154,7 @@ class ResponseFormatTextJSONSchemaConfigParam(WireModel):
 class ResponseTextConfigParam(WireModel):
     """What form the text takes."""
 
-    format: (
-        Annotated[ResponseTextFormatParam | ResponseFormatTextJSONSchemaConfigParam, Field(discriminator="type")] | None
-    ) = None
+    format: Annotated[ResponseTextFormatParam | ResponseFormatTextJSONSchemaConfigParam, Tagged("type")] | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from hxp_schemas._wire import WireModel
 
 from ._bounds import Description, FunctionName, JsonObject
+from ._union import Tagged
 
 
 class FunctionDefinition(WireModel):
@@ -50,7 +51,7 @@ class CustomDefinition(WireModel):
 
     name: FunctionName
     description: Description | None = None
-    format: Annotated[CustomFormatText | CustomFormatGrammar, Field(discriminator="type")] | None = None
+    format: Annotated[CustomFormatText | CustomFormatGrammar, Tagged("type")] | None = None
 
 
 class ChatCompletionCustomToolParam(WireModel):
@@ -60,9 +61,7 @@ class ChatCompletionCustomToolParam(WireModel):
     custom: CustomDefinition
 
 
-ChatCompletionToolParam = Annotated[
-    ChatCompletionFunctionToolParam | ChatCompletionCustomToolParam, Field(discriminator="type")
-]
+ChatCompletionToolParam = Annotated[ChatCompletionFunctionToolParam | ChatCompletionCustomToolParam, Tagged("type")]
 """Any tool that a chat request offers."""
 
 
@@ -106,7 +105,7 @@ ChatCompletionToolChoiceOptionParam = (
         ChatCompletionNamedToolChoiceParam
         | ChatCompletionNamedToolChoiceCustomParam
         | ChatCompletionAllowedToolChoiceParam,
-        Field(discriminator="type"),
+        Tagged("type"),
     ]
 )
 """Whether a tool is called, and which."""
@@ -148,7 +147,5 @@ class ResponseFormatJSONSchema(WireModel):
     json_schema: JSONSchema
 
 
-ResponseFormat = Annotated[
-    ResponseFormatText | ResponseFormatJSONObject | ResponseFormatJSONSchema, Field(discriminator="type")
-]
+ResponseFormat = Annotated[ResponseFormatText | ResponseFormatJSONObject | ResponseFormatJSONSchema, Tagged("type")]
 """What form a chat answer takes."""
