@@ -280,7 +280,7 @@ class Stream:
 
 
 class StreamGuardMachine(RuleBasedStateMachine):
-    """Two seconds for the first item, one for each further one, and an item, not always the last, that says that all is there."""
+    """Two seconds for the first item, one for each further one, and an item that says that all is there."""
 
     END = -1
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from dataclasses import dataclass
 from threading import Barrier, Thread
+from typing import TYPE_CHECKING
 
 import pytest
 from hxp_resilience import (
@@ -18,9 +20,12 @@ from hxp_resilience import (
     current_traits,
 )
 from hxp_resilience.testing import ManualClock, RecordingHook, SleepRecorder, no_waiting
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.anyio
 
@@ -110,24 +115,99 @@ def test_a_key_costs_little(clock: ManualClock) -> None:
     assert (sys.getsizeof(times) + sum(sys.getsizeof(due) for due in times.values())) / len(keys) <= 120
 
 
-def test_of_a_thousand_threads_exactly_the_limit_gets_through(clock: ManualClock) -> None:
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Let the interpreter change threads as often as it can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-7)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("eager_threads")
+@pytest.mark.parametrize("way", ["call", "acquire", "a key of one's own", "many new keys"])
+def test_of_a_thousand_threads_exactly_the_limit_gets_through(way: str) -> None:
     """X2."""
-    limit, through, barrier = RateLimit(50, per=10.0, clock=clock), deque[int](), Barrier(1000)
+    clock = ManualClock(1000.0)
+    limit = RateLimit(RateLimitOptions(700, per=10.0, max_keys=50), clock=clock)
+    through, barrier = deque[int](), Barrier(1000)
 
-    def ask() -> None:
+    def ask(number: int) -> None:
         barrier.wait()
-        try:
-            limit.acquire("key")
-        except RateLimitedError:
-            return
-        through.append(1)
+        for _ in range(3):
+            try:
+                if way == "call":
+                    limit.call_sync(len, "")
+                elif way == "a key of one's own":
+                    limit.acquire(Tenant("key"))
+                else:
+                    limit.acquire("key")
+            except RateLimitedError:
+                continue
+            through.append(number)
+            if way == "many new keys" and number % 50 == 0:
+                limit.acquire(f"another {number % 40}")
 
-    threads = [Thread(target=ask) for _ in range(1000)]
+    run_threads(ask, 1000)
+    assert len(through) == 700
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A key that is compared in Python, so that threads may change in the midst of it."""
+
+    name: str
+
+
+def run_threads(target: Callable[[int], None], number: int) -> None:
+    errors = deque[BaseException]()
+
+    def run(index: int) -> None:
+        try:
+            target(index)
+        except BaseException as error:  # noqa: BLE001 (told by the main thread)
+            errors.append(error)
+
+    threads = [Thread(target=run, args=(index,)) for index in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(through) == 50
+    assert not errors, errors[0]
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_calls_and_turns_taken_by_hand_count_together() -> None:
+    """X2: the woven path, the method, turns given back and forgotten keys, all at once."""
+    clock = ManualClock(1000.0)
+    limit = RateLimit(RateLimitOptions(2000, per=10.0), clock=clock)
+    through = deque[int]()
+
+    def ask(index: int) -> None:
+        for number in range(200):
+            try:
+                if (index + number) % 2:
+                    limit.call_sync(len, "")
+                else:
+                    limit.acquire()
+            except RateLimitedError:
+                return
+            through.append(1)
+
+    run_threads(ask, 32)
+    assert len(through) == 2000
+
+
+@given(now=st.floats(0, 1e7), limit=st.integers(1, 50), per=st.floats(0.01, 1e5))
+def test_the_whole_burst_may_be_taken_at_any_time(now: float, limit: int, per: float) -> None:
+    rate = RateLimit(limit, per=per, clock=ManualClock(now))
+    with Traits(cost=limit):
+        assert rate.acquire() == 0.0
+    other = RateLimit(limit, per=per, clock=ManualClock(now))
+    for _ in range(limit):
+        assert other.acquire() == 0.0
+    with pytest.raises(RateLimitedError):
+        other.acquire()
 
 
 def test_in_shadow_mode_nothing_is_refused(clock: ManualClock) -> None:

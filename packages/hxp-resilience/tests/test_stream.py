@@ -187,7 +187,7 @@ async def test_a_stream_that_is_cut_is_a_failure() -> None:
 
 
 async def test_items_may_follow_the_one_that_says_that_all_is_there() -> None:
-    """U2: OpenAI sends a chunk with the usage after the one with the `finish_reason`, which may be lost without harm."""
+    """U2: OpenAI sends the usage after the chunk with the `finish_reason`."""
     guard, breaker = StreamGuard(is_end=lambda chunk: chunk["finish_reason"] is not None), CircuitBreaker("m")
     hello, stop, usage = {"finish_reason": None}, {"finish_reason": "stop"}, {"finish_reason": None, "usage": 7}
     assert await read(Pipeline(breaker, guard), Source([hello, stop, usage])) == [hello, stop, usage]

@@ -6,8 +6,8 @@ fragments of a pipeline are indented into each other and compiled once, so that 
 constants of this package: nothing that a user gives ever becomes part of the text.
 
 In a fragment, `{p}` stands for the policy, `{t}` for a variable of its own; `deadline` is the deadline that holds,
-`function`, `args` and `kwargs` are the call, `result` is what it returned. The text of the synchronous twin is the same
-with `await` left out and `_async(` replaced by `_sync(`.
+`traits_here()` returns the current `Traits`, `function`, `args` and `kwargs` are the call, `result` is what it
+returned. The text of the synchronous twin is the same with `await` left out and `_async(` replaced by `_sync(`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ._deadline import deadline_here
+from ._traits import traits_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +43,7 @@ def weave(fragments: Sequence[str], *, asynchronous: bool, nested: bool = False,
     policies = [f"p{index}" for index in range(len(fragments))]
     known, bound = ([], "p0, ") if method else (policies, "")
     lines = [
-        f"def weave({', '.join([*known, 'within', 'deadline_here'])}):",
+        f"def weave({', '.join([*known, 'within', 'deadline_here', 'traits_here'])}):",
         f"    async def call({bound}function, /, *args, **kwargs):",
         "        deadline = deadline_here()",
         "        if deadline is not None:",
@@ -89,12 +90,12 @@ def fuse(
         A function that takes another one with its arguments, and calls it.
     """
     code = _compiled(tuple(text for _, text in policies), asynchronous=asynchronous, nested=within is not None)
-    return _run(code)(*(policy for policy, _ in policies), within, deadline_here)
+    return _run(code)(*(policy for policy, _ in policies), within, deadline_here, traits_here)
 
 
 def as_method(fragment: str, *, asynchronous: bool) -> Callable[..., Any]:
     """Make the method with which one policy alone calls a function."""
-    return _run(_compiled((fragment,), asynchronous=asynchronous, method=True))(None, deadline_here)
+    return _run(_compiled((fragment,), asynchronous=asynchronous, method=True))(None, deadline_here, traits_here)
 
 
 def _run(code: CodeType) -> Callable[..., Callable[..., Any]]:

@@ -6,13 +6,12 @@ import asyncio
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ._expiry import expire, is_own
+from ._expiry import is_own
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from typing import Any
 
-    from ._expiry import Entry
     from ._stream import StreamGuard
 
 T = TypeVar("T")
@@ -156,7 +155,9 @@ class _IdleWatch:
         self._seconds = seconds
         self._shadow = shadow
         self._loop = asyncio.get_running_loop()
-        self._entry: Entry | None = None
+        self._task: asyncio.Task[Any] | None = None  # which waits for an item
+        self._before = 0  # cancellations that were asked of it before
+        self._expired = False
         self._timer: asyncio.TimerHandle | None = None
         self._since = 0.0
 
@@ -164,16 +165,16 @@ class _IdleWatch:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 (something awaits this item)
         self._since = self._loop.time()
-        self._entry = [task, 0.0, task.cancelling(), None, False]
+        self._task, self._before, self._expired = task, task.cancelling(), False
         if self._timer is None and not self._shadow:
             self._timer = self._loop.call_at(self._since + self._seconds, self._fire)
 
     def is_own(self, error: BaseException) -> bool:
-        return self._entry is not None and is_own(self._entry, error)
+        return self._expired and self._task is not None and is_own(self._task, self._before, error)
 
     def end(self) -> bool:
         """Stop counting; tell whether an item came late that was only watched."""
-        self._entry = None
+        self._task = None
         return self._shadow and self._loop.time() - self._since >= self._seconds
 
     def close(self) -> None:
@@ -183,10 +184,11 @@ class _IdleWatch:
 
     def _fire(self) -> None:
         self._timer = None
-        if self._entry is None:
+        if self._task is None:
             return  # nobody waits; the next one who does arms it
         when = self._since + self._seconds
         if when > self._loop.time():
             self._timer = self._loop.call_at(when, self._fire)
         else:
-            expire(self._entry)
+            self._expired = True
+            self._task.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from threading import RLock
 from typing import TYPE_CHECKING, ClassVar
 
 from ._deadline import current_deadline
@@ -46,6 +47,16 @@ class RateLimitOptions:
         if self.max_keys < 1:
             raise ValueError(f"max_keys must be at least 1, not {self.max_keys!r}")
 
+    @property
+    def interval(self) -> float:
+        """Seconds for each call, or whatever is counted."""
+        return self.per / self.limit
+
+    @property
+    def slack(self) -> float:
+        """Seconds that a turn may be early, a thousandth of it, so that rounding refuses no call that is due."""
+        return self.interval / 1000 + 1e-9
+
 
 class Arrivals:
     """The generic cell rate algorithm (ITU-T I.371): one float for each key, the theoretical time of arrival.
@@ -67,16 +78,21 @@ class Arrivals:
             Seconds until it may be used, 0 for at once; negative when nothing was taken: minus the seconds after which
             it could be.
         """
-        interval, burst = options.per / options.limit, options.limit if options.burst is None else options.burst
-        due = self.times.get(key, now)
-        due = max(due, now) + cost * interval
-        wait = due - burst * interval - now
-        if wait > options.max_wait and not options.shadow:
-            return -wait if cost <= burst else float("-inf")
-        if key not in self.times:
-            self._make_room(now, options.max_keys)
-        self.times[key] = due
-        return wait if wait > 1e-9 else 0.0
+        interval, slack = options.interval, options.slack
+        burst = (options.limit if options.burst is None else options.burst) * interval
+        times = self.times
+        while True:
+            before = times[key] if key in times else None  # noqa: SIM401 (`get` is a call, see below)
+            due = (now if before is None else max(before, now)) + cost * interval
+            wait = due - burst - now
+            if wait > options.max_wait + slack and not options.shadow:
+                return -wait if cost * interval <= burst + slack else float("-inf")
+            if before is None:
+                self._make_room(now, options.max_keys)
+            # A call of `RateLimit` may have come before. Not between the next two lines: see its fragment.
+            if (times[key] if key in times else None) == before:  # noqa: SIM401 (as above)
+                times[key] = due
+                return wait if wait > slack else 0.0
 
     def give_back(self, key: Hashable, cost: float, options: RateLimitOptions) -> None:
         """Take back what was taken and not used."""
@@ -132,12 +148,28 @@ class RateLimit(BasePolicy[RateLimitOptions]):
         hxp_resilience.errors.RateLimitedError: more than 2 in 60 s
     """
 
-    __slots__ = ("_arrivals", "_burst", "_clock", "_interval", "_refused", "_sleep", "_waited")
+    __slots__ = ("_arrivals", "_clock", "_lock", "_pace", "_refused", "_sleep", "_times", "_waited")
 
+    # A known tenant that is let through at once is one test and one float (`1e999` is infinite: let `_take` see to a
+    # new one). No other thread comes between reading that float and writing it: under the interpreter's lock a thread
+    # is changed at calls and backward jumps only, and there is none. Everything else holds a lock.
     fragment: ClassVar[str] = """
-{t} = {p}.acquire()
-if {t}:
-    await {p}._wait_async({t})
+traits{n} = traits_here()
+tenant{n} = traits{n}.tenant
+now{n} = {p}._clock()
+interval{n}, burst{n} = {p}._pace
+times{n} = {p}._times
+try:
+    due{n} = times{n}[tenant{n}]
+except KeyError:
+    due{n} = 1e999
+due{n} = (due{n} if due{n} > now{n} else now{n}) + traits{n}.cost * interval{n}
+if due{n} - now{n} <= burst{n}:
+    times{n}[tenant{n}] = due{n}
+else:
+    {t} = {p}._take(tenant{n}, now{n}, traits{n}.cost)
+    if {t}:
+        await {p}._wait_async({t})
 {inner}
 """
 
@@ -153,7 +185,9 @@ if {t}:
         options = limit if isinstance(limit, RateLimitOptions) else RateLimitOptions(limit, per, burst)
         super().__init__("rate_limit", options)
         self._arrivals = Arrivals()
+        self._times = self._arrivals.times
         self._clock = clock
+        self._lock = RLock()  # one that a finalizer may enter again
         self._sleep = sleep
         self._refused = self._waited = 0
         self.reload(options)
@@ -161,8 +195,8 @@ if {t}:
     def reload(self, options: RateLimitOptions) -> None:
         """Go by other options; what each key has used is kept."""
         self.options = options
-        self._interval = options.per / options.limit
-        self._burst = self._interval * (options.limit if options.burst is None else options.burst) + 1e-9
+        burst = options.limit if options.burst is None else options.burst
+        self._pace = options.interval, burst * options.interval + options.slack
 
     def acquire(self, key: Hashable = None, cost: float | None = None) -> float:
         """Take a turn.
@@ -181,16 +215,7 @@ if {t}:
             traits = current_traits()
             key = traits.tenant if key is None else key
             cost = traits.cost if cost is None else cost
-        now, times = self._clock(), self._arrivals.times
-        due = times.get(key)
-        # The same as `Arrivals.take` for a known key that is let through at once: one test, one float. Between the
-        # two no thread comes, as in the other policies.
-        if due is not None:
-            due = (due if due > now else now) + cost * self._interval  # noqa: FURB136 (max() costs four times as much)
-            if due - now <= self._burst:
-                times[key] = due
-                return 0.0
-        return self._take(key, now, cost)
+        return self._take(key, self._clock(), cost)
 
     async def wait(self, key: Hashable = None, cost: float | None = None) -> None:
         """Take a turn in a task, and wait until it may be used.
@@ -204,7 +229,7 @@ if {t}:
 
     def statistics(self) -> RateLimitStatistics:
         """Return the counts at this moment."""
-        return RateLimitStatistics(len(self._arrivals.times), self._refused, self._waited)
+        return RateLimitStatistics(len(self._times), self._refused, self._waited)
 
     def explain(self) -> str:
         """Say in words what the policy does."""
@@ -215,7 +240,8 @@ if {t}:
 
     def _take(self, key: Hashable, now: float, cost: float) -> float:
         options = self.options
-        wait = self._arrivals.take(key, now, cost, options)
+        with self._lock:
+            wait = self._arrivals.take(key, now, cost, options)
         if wait == 0.0:
             return wait
         if wait > 0 and not options.shadow:

@@ -29,9 +29,9 @@ class StreamGuardOptions:
     Attributes:
         first_item: Seconds in which the first item must come.
         idle: Seconds in which each further item must come, counted while somebody waits for it.
-        is_end: A predicate on items that knows the one that says that all is there, such as `[DONE]` or the chunk with a
-            `finish_reason`; a stream that ends without having said so was cut. More items may follow it (OpenAI sends
-            the usage after the last choice). Without a predicate every end is one.
+        is_end: A predicate on items that knows the one that says that all is there, such as `[DONE]` or the chunk with
+            a `finish_reason`; a stream that ends without having said so was cut. More items may follow it (OpenAI
+            sends the usage after the last choice). Without a predicate every end is one.
         shadow: Only watch: count the streams that would have been ended or called broken.
     """
 

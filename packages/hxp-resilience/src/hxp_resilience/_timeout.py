@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from asyncio import current_task, get_running_loop
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NoReturn
-from weakref import WeakKeyDictionary
+from threading import get_ident
+from typing import TYPE_CHECKING, ClassVar
 
 from ._deadline import Deadline, current_deadline
-from ._expiry import Expiries, expire, is_own
+from ._expiry import Expiries, OneExpiry, is_own
 from ._policy import BasePolicy
 from .errors import AttemptTimeoutError, DeadlineExceededError, ResilienceError
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeAlias
 
-    from ._expiry import Entry
+    _Token: TypeAlias = tuple[Expiries | OneExpiry, asyncio.Task[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Timeout(BasePolicy[TimeoutOptions]):
         hxp_resilience.errors.AttemptTimeoutError: no answer within 0.01 s
     """
 
-    __slots__ = ("_clock", "_expired", "_expiries", "_loops", "_shadow")
+    __slots__ = ("_alone", "_clock", "_expired", "_home", "_homes", "_shadow")
 
     fragment: ClassVar[str] = """
 {t} = {p}._enter_async(deadline)
@@ -88,85 +88,93 @@ except BaseException as error:
         options = seconds if isinstance(seconds, TimeoutOptions) else TimeoutOptions(seconds)
         super().__init__("timeout", options)
         self._clock = clock
-        self._expired = 0
+        self._expired = self._alone = 0
+        self._homes: dict[tuple[asyncio.AbstractEventLoop, float], Expiries] = {}
         self.reload(options)
 
     def reload(self, options: TimeoutOptions) -> None:
         """Go by other options for the calls that begin from now on."""
         self.options = options
         self._shadow = options.shadow
-        self._expiries: Expiries | None = None  # of the loop that was here last
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Expiries] = WeakKeyDictionary()
+        self._home: Expiries | None = None  # the one that was needed last
 
     def statistics(self) -> TimeoutStatistics:
         """Return the counts at this moment."""
-        return TimeoutStatistics(sum(len(one.pending) for one in list(self._loops.values())), self._expired)
+        return TimeoutStatistics(
+            sum(len(home.pending) for home in list(self._homes.values())) + self._alone, self._expired
+        )
 
     def explain(self) -> str:
         """Say in words what the policy does."""
         return f"end a call that takes longer than {self.options.seconds:g} s"
 
-    def _enter_async(self, deadline: Deadline | None) -> Entry:
-        loop = get_running_loop()
-        expiries = self._expiries
-        if expiries is None or expiries.loop is not loop:
-            expiries = self._find(loop)
-        task = current_task()
+    def _enter_async(self, deadline: Deadline | None) -> _Token:
+        home = self._home
+        if home is None or home.runs._thread_id != get_ident():  # noqa: SLF001 (see `Expiries.runs`)
+            home = self._find(get_running_loop())
+        task = current_task(home.loop)
         if task is None:
             raise RuntimeError("a Timeout needs a task to cancel")
-        if self._shadow or deadline is not None:
-            deadline = current_deadline()  # a policy further out may have set another
-            left = expiries.seconds if deadline is None else deadline.remaining()
-            if self._shadow or left < expiries.seconds:
-                return self._own_timer(task, expiries, left)
-        when = expiries.time() + expiries.seconds
-        entry = [task, when, task.cancelling(), expiries, False]
-        expiries.pending[id(entry)] = entry
-        if not expiries.armed:
-            expiries.arm(when)
-        return entry
+        if deadline is not None or self._shadow or task in home.pending or task.cancelling():
+            one = self._apart(task, deadline, home)
+            if one is not None:
+                return one, task
+        home.pending[task] = when = home.time() + home.seconds
+        if not home.armed:
+            home.arm(when)
+        return home, task
 
-    def _leave_async(self, entry: Entry) -> None:
-        del entry[3].pending[id(entry)]
-        if entry[4]:
-            is_own(entry, None)  # expired at the last moment: what was asked of the task is taken back
-        elif not entry[1]:
-            entry[3].end(self)
+    def _leave_async(self, token: _Token) -> None:
+        home, task = token
+        when = home.pending.pop(task)
+        if when < 0 or home.alone:
+            self._end(home, task, when, None)
 
-    def _failed_async(self, entry: Entry, error: BaseException) -> None:
-        home = entry[3]
-        del home.pending[id(entry)]
-        own_timer = isinstance(home, _OwnTimer)
-        if own_timer:
-            home.end(self)
-        if is_own(entry, error):
-            started = home.started if own_timer else entry[1] - home.seconds
-            self._raise(home.seconds, started, home.time(), by_deadline=own_timer, error=error)
+    def _failed_async(self, token: _Token, error: BaseException) -> None:
+        home, task = token
+        when = home.pending.pop(task)
+        if when < 0 or home.alone:
+            self._end(home, task, when, error)
 
     def _find(self, loop: asyncio.AbstractEventLoop) -> Expiries:
-        found = self._loops.get(loop)
-        if found is None:
-            found = self._loops[loop] = Expiries(loop, self.options.seconds)
-        self._expiries = found
-        return found
+        seconds, homes = self.options.seconds, self._homes
+        home = homes.get((loop, seconds))
+        if home is None:
+            for key in list(homes):
+                if key[0].is_closed() or not (key[1] == seconds or homes[key].pending):
+                    del homes[key]
+            home = homes[loop, seconds] = Expiries(loop, seconds)
+        self._home = home
+        return home
 
-    def _own_timer(self, task: asyncio.Task[Any], expiries: Expiries, left: float) -> Entry:
-        """A deadline that comes first needs a timer of its own; in shadow mode there is none for the timeout."""
-        timer = _OwnTimer(expiries, left)
-        entry: Entry = [task, 0.0, task.cancelling(), timer, False]
-        timer.pending[id(entry)] = entry
-        if left < expiries.seconds:
-            timer.handle = expiries.loop.call_later(max(0.0, left), expire, entry)
-        return entry
+    def _apart(self, task: asyncio.Task[Any], deadline: Deadline | None, home: Expiries) -> OneExpiry | None:
+        """Give a task a timer of its own, if it needs one: its time is shorter, or it has more than one to keep."""
+        left = float("inf") if deadline is None else deadline.remaining()
+        if left <= 0 and deadline is not None:
+            deadline.check()
+        by_deadline = left < home.seconds
+        if not (by_deadline or self._shadow or task in home.pending or task.cancelling()):
+            return None
+        self._alone += 1
+        watched = self._shadow and not by_deadline
+        return OneExpiry(task, home.loop, min(left, home.seconds), by_deadline=by_deadline, watched=watched)
 
-    def _raise(
-        self, seconds: float, started: float, now: float, *, by_deadline: bool, error: BaseException
-    ) -> NoReturn:
-        timeline = (f"cancelled after {now - started:.3f} s",)
-        self._expired += 1
-        if self.hooks:
-            self.tell("timeout.expired", timeline[0], seconds=seconds)
-        raise self._error(seconds, timeline, by_deadline=by_deadline) from error
+    def _end(
+        self, home: Expiries | OneExpiry, task: asyncio.Task[Any], when: float, error: BaseException | None
+    ) -> None:
+        """Look closer at a call whose time is over, or that had a timer of its own."""
+        now = home.time()
+        if isinstance(home, OneExpiry):
+            self._alone -= 1
+            home.end()
+            if home.handle is None and now >= when:
+                self._note_late(now - when + home.seconds)
+        if when < 0 and is_own(task, home.before, error):
+            timeline = (f"cancelled after {now + when + home.seconds:.3f} s",)
+            self._expired += 1
+            if self.hooks:
+                self.tell("timeout.expired", timeline[0], seconds=home.seconds)
+            raise self._error(home.seconds, timeline, by_deadline=home.by_deadline) from error
 
     def _error(self, seconds: float, timeline: tuple[str, ...], *, by_deadline: bool) -> ResilienceError:
         if by_deadline:
@@ -212,26 +220,6 @@ except BaseException as error:
         self._leave_sync(token, error)
 
 
-class _OwnTimer:
-    """The timer of one call whose deadline comes before the timeout."""
-
-    __slots__ = ("handle", "home", "pending", "seconds", "started", "time")
-
-    def __init__(self, home: Expiries, seconds: float) -> None:
-        self.home = home
-        self.seconds = seconds
-        self.time = home.time
-        self.started = home.time()
-        self.handle: asyncio.TimerHandle | None = None
-        self.pending: dict[int, Entry] = {}
-
-    def end(self, timeout: Timeout) -> None:
-        if self.handle is not None:
-            self.handle.cancel()
-        elif self.time() - self.started >= self.home.seconds:
-            timeout._note_late(self.time() - self.started)  # noqa: SLF001 (a part of it)
-
-
 class TotalTimeout(Timeout):
     """Gives each call a `Deadline` of so many seconds, which everything inside knows, and ends it then.
 
@@ -254,7 +242,7 @@ class TotalTimeout(Timeout):
 
     fragment: ClassVar[str] = """
 {t} = {p}._enter_async(deadline)
-total{n} = deadline = {p}._carry()
+total{n}, deadline = {p}._carry(), deadline_here()
 try:
     {inner}
 except BaseException as error:

@@ -54,6 +54,8 @@ class Traits:
 _current: ContextVar[Traits] = ContextVar("hxp_traits", default=Traits())  # noqa: B039 (it is frozen)
 _tokens: ContextVar[tuple[Token[Traits], Any] | None] = ContextVar("hxp_traits_tokens", default=None)
 
+traits_here = _current.get  # as `deadline_here`
+
 
 def current_traits() -> Traits:
     """Return the traits of calls made here."""
