@@ -19,90 +19,21 @@ Run it with `uv run --python 3.11 packages/hxp-schemas/benchmarks/against_peers.
 """
 
 import gc
-import importlib
 import json
-import shutil
-import sys
-import tempfile
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import hxp_schemas
 import msgspec
 import orjson
 import pydantic
 from hxp_schemas import openai as ours
 from hxp_schemas.stream import ChatFrames
 from hxp_testing.benchmark import Suite, Table
+from material import ANSWER, BASE, EVERY, FIRST, REQUEST, plain_twin
 from openai._models import construct_type
 from openai.types import chat as theirs
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
 
 suite = Suite("hxp-schemas against its peers")
-
-TALK = [
-    {"role": "system", "content": "You are brief."},
-    *({"role": role, "content": "word " * 40} for _ in range(4) for role in ("user", "assistant")),
-    {"role": "user", "content": [{"type": "text", "text": "What is HXP?"}]},
-]
-TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
-REQUEST = json.dumps(
-    {"model": "m", "messages": TALK, "temperature": 0.5, "max_tokens": 100, "tools": [TOOL], "tool_choice": "auto"}
-).encode()
-ANSWER = json.dumps(
-    {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "word " * 60, "refusal": None, "annotations": []},
-                "logprobs": None,
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {
-            "prompt_tokens": 1,
-            "completion_tokens": 2,
-            "total_tokens": 3,
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-        },
-        "service_tier": "default",
-    }
-).encode()
-PLAIN_WIRE = '''"""The same fields on plain pydantic."""
-import pydantic
-class Written:
-    pass
-class WireModel(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(
-        defer_build=True, extra="allow", strict=True, protected_namespaces=(), serialize_by_alias=True
-    )
-class UnknownVariant(WireModel):
-    type: str | None = None
-'''
-
-
-def plain_twin(name: str = "plain_twin") -> ModuleType:
-    """Load our models once more, on plain pydantic: the same fields, nothing of ours in between."""
-    if f"{name}.openai" in sys.modules:
-        return sys.modules[f"{name}.openai"]
-    with tempfile.TemporaryDirectory() as folder:
-        twin = Path(folder) / name
-        shutil.copytree(Path(hxp_schemas.__file__).parent, twin, ignore=shutil.ignore_patterns("__pycache__"))
-        for file in twin.rglob("*.py"):
-            file.write_text(file.read_text().replace("hxp_schemas", name))
-        (twin / "_wire.py").write_text(PLAIN_WIRE)
-        sys.path.insert(0, folder)
-        package = importlib.import_module(f"{name}.openai")
-        for thing in package.__all__:  # the folder will be gone
-            getattr(package, thing)
-        sys.path.remove(folder)
-    return package
 
 
 def settle() -> None:
@@ -251,22 +182,6 @@ def frame(table: Table) -> None:
     table.call("a dict and orjson", dict_and_orjson)
     table.call("msgspec", struct)
     table.target("hxp-schemas, ChatFrames.token", at_most=1 / 30)
-
-
-BASE = "import pydantic\nclass M(pydantic.BaseModel):\n    a: int\nM.model_validate_json(b'{\"a\": 1}')\n"
-FIRST = """from hxp_schemas.openai import ChatCompletionRequest, parse_request
-body = b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}'
-parse_request(ChatCompletionRequest, body)
-"""
-EVERY = """import hxp_schemas
-from types import ModuleType
-def load(package):
-    for name in package.__all__:
-        thing = getattr(package, name)
-        if isinstance(thing, ModuleType):
-            load(thing)
-load(hxp_schemas)
-"""
 
 
 @suite.table("import, CPU over an idle interpreter", reference="pydantic, a model, a use", baseline="idle", unit="ms")

@@ -1,10 +1,9 @@
 """The catalogue of error codes: stable names for programs, each with its status and whether to try again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """What may pass by itself, unless somebody says otherwise."""
@@ -76,8 +75,7 @@ class ErrorCode(StrEnum):
     UPSTREAM_TIMEOUT = "upstream_timeout"
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorCodeInfo:
+class ErrorCodeInfo(NamedTuple):
     """What a code stands for.
 
     Attributes:

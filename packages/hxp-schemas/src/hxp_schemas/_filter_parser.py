@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ._filter_tree import And, Comparison, Filter, Not, Operator, Or
 from ._filter_value import FieldType, read_value
@@ -61,13 +60,10 @@ def parse_filter(text: str, *, fields: Mapping[str, FieldType] | None = None) ->
     return _Parser(text, fields).whole()
 
 
-@dataclass
 class _Parser:
-    text: str
-    fields: Mapping[str, FieldType] | None
-    position: int = 0
-    depth: int = 0
-    count: int = 0
+    def __init__(self, text: str, fields: Mapping[str, FieldType] | None) -> None:
+        self.text, self.fields = text, fields
+        self.position = self.depth = self.count = 0
 
     def whole(self) -> Filter:
         self.skip()

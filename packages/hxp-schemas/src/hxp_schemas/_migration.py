@@ -7,7 +7,7 @@ A document from the future is refused: what a newer program wrote, an older one 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pydantic
 
@@ -21,8 +21,7 @@ class MigrationError(ValueError):
     """A document that cannot be brought to the wanted version, or a chain with a gap; the message says which."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rewrite:
+class Rewrite(NamedTuple):
     """One change that a step made; whoever knows lines and columns can tell where.
 
     Attributes:
@@ -44,8 +43,7 @@ class Rewrite:
         return f"{versions}: {'.'.join(self.path)} {'was removed' if self.kind == 'removed' else 'was set'}"
 
 
-@dataclass(frozen=True, slots=True)
-class Migrated:
+class Migrated(NamedTuple):
     """A document at the wanted version.
 
     Attributes:
@@ -59,7 +57,7 @@ class Migrated:
     rewrites: tuple[Rewrite, ...]
 
 
-@dataclass
+@dataclass(eq=False)
 class Draft:
     """A document under migration: what a step may do with it, and notes of what it did.
 
@@ -138,7 +136,7 @@ class Draft:
         self.rewrites.append(Rewrite(kind, tuple(path.split(".")), tuple(to.split(".")) if to else None, self.step))
 
 
-@dataclass
+@dataclass(eq=False)
 class Migrations:
     """The chain of one model.
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._filter_parser import FilterError
 
@@ -11,8 +11,7 @@ _MOST = 16
 _PART = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+){0,15})(?:\s+(asc|desc))?\s*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class OrderBy:
+class OrderBy(NamedTuple):
     """One field to order by."""
 
     path: tuple[str, ...]

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from pydantic_core import from_json
@@ -18,8 +17,7 @@ def read_error(status: int, body: bytes, headers: Mapping[str, str]) -> SaidErro
     said = read_document(_parse(body))
     should_retry = {"true": True, "false": False}.get(lower.get("x-should-retry", "").strip().lower())
     waits = _retry_after(lower)
-    return replace(
-        said,
+    return said._replace(
         code=None if said.code == str(status) else said.code,
         retryable=said.retryable if should_retry is None else should_retry,
         retry_after=said.retry_after if waits is None else waits,

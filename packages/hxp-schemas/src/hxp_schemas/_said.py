@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 _MAX_TEXT = 2_000
 _MAX_METADATA = 32
@@ -11,8 +11,7 @@ _MAX_RETRY_AFTER = 86_400.0
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")
 
 
-@dataclass(frozen=True, slots=True)
-class SaidError:
+class SaidError(NamedTuple):
     """The parts that an error document named; `None` where it did not."""
 
     message: str | None = None
@@ -23,7 +22,7 @@ class SaidError:
     retryable: bool | None = None
     retry_after: float | None = None
     request_id: str | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = MappingProxyType({})
 
 
 def read_document(document: object) -> SaidError:

@@ -10,9 +10,8 @@ The values come from a `Provider`; hxp-testing and others plug in their own, to 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import pydantic
 
@@ -28,8 +27,7 @@ _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _WORDS = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 
 
-@dataclass(frozen=True, slots=True)
-class FieldContext:
+class FieldContext(NamedTuple):
     """A field that wants a value.
 
     Attributes:

@@ -1,9 +1,8 @@
 """What all stream machines share: they take events, and can say at any time what the stream would be so far."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic_core import from_json
 
@@ -40,8 +39,7 @@ class StreamRule(StrEnum):
     """Something came after the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamFinding:
+class StreamFinding(NamedTuple):
     """A verdict, why, and where.
 
     Attributes:
