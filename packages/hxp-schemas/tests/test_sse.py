@@ -28,6 +28,11 @@ def decode_all(decoder: SSEDecoder, pieces: list[bytes]) -> list[SSEEvent]:
     return [event for piece in pieces for event in decoder.feed(piece)]
 
 
+def collect(decoder: SSEDecoder, pieces: list[bytes], events: list[SSEEvent]) -> None:
+    for piece in pieces:
+        events += decoder.feed(piece)
+
+
 def test_the_grammar_is_that_of_the_specification() -> None:
     assert decode([STREAM]) == EVENTS
 
@@ -87,11 +92,32 @@ def test_an_event_without_end_is_refused() -> None:
         decoder.feed(b"data: 1234567890\n" * 10)
 
 
+@pytest.mark.parametrize("bad", [b"x" * 200, b"data: 1234567890\n" * 20])
+def test_what_broke_a_limit_is_told_with_its_place_however_the_bytes_were_split(bad: bytes) -> None:
+    """U3: the events before it are not lost."""
+    wire = b"data: a\n\ndata: b\n\n" + bad
+    for cut in range(len(wire)):
+        decoder = SSEDecoder(max_line=100, max_event=100)
+        events: list[SSEEvent] = []
+        with pytest.raises(SSEError, match=r"more than 100 bytes \(byte 18\)$") as caught:
+            collect(decoder, [wire[:cut], wire[cut:], b"data: c\n\n"], events)
+        assert events == [SSEEvent("a"), SSEEvent("b")]
+        assert caught.value.offset == 18
+        assert not decoder.close()
+
+
+def test_a_retry_that_comes_alone_is_told_with_the_next_event() -> None:
+    assert decode([b"retry: 3000\n\ndata: a\n\ndata: b\n\n"]) == [SSEEvent("a", retry=3000), SSEEvent("b")]
+
+
 def test_a_long_line_in_small_pieces_takes_linear_time() -> None:
     decoder = SSEDecoder()
     for _ in range(100_000):
         decoder.feed(b"12345")
     assert decoder.feed(b"\n\n") == []
+
+
+FIELD = st.none() | st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"))
 
 
 @given(
@@ -102,12 +128,21 @@ def test_what_is_encoded_is_decoded(data: str, event: str | None) -> None:
     assert SSEDecoder().feed(encode(data.encode(), event)) == [SSEEvent(data, event)]
 
 
+@given(FIELD, FIELD, st.none() | st.integers(0, 10**15 - 1))
+def test_every_field_that_is_encoded_is_decoded(event: str | None, name: str | None, retry: int | None) -> None:
+    assert SSEDecoder().feed(encode("x", event, id=name, retry=retry)) == [SSEEvent("x", event, name, retry)]
+
+
 def test_no_payload_can_forge_an_event() -> None:
     """L1, on the wire."""
     assert decode([encode(b"a\r\rdata: b\r\n\nevent: c")]) == [SSEEvent("a\n\ndata: b\n\nevent: c")]
-    for name in ("a\nb", "a\rb"):
-        with pytest.raises(SSEError, match="line break"):
+    for name in ("a\nb", "a\rb", "a\0b"):
+        with pytest.raises(SSEError, match=r"'event' of an event cannot be 'a.*b': a line break"):
             encode("x", name)
+        with pytest.raises(SSEError, match=r"'id' of an event cannot be 'a.*b': a line break"):
+            encode("x", id=name)
+    with pytest.raises(SSEError, match="'retry' of an event cannot be '-1'"):
+        encode("x", retry=-1)
 
 
 def test_a_lone_surrogate_is_refused() -> None:

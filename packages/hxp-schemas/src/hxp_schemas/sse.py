@@ -10,9 +10,19 @@ __all__ = ["DONE", "SSEDecoder", "SSEError", "SSEEvent", "encode"]
 DONE: bytes = b"data: [DONE]\n\n"
 """The frame that ends an OpenAI stream."""
 
+_ENDS = frozenset("\r\n\0")
+
 
 class SSEError(ValueError):
-    """The stream broke a limit, or an event cannot be written."""
+    """The stream broke a limit, or an event cannot be written.
+
+    Attributes:
+        offset: Where the event began that broke the limit, in bytes from the start of the stream.
+    """
+
+    def __init__(self, message: str, offset: int | None = None) -> None:
+        super().__init__(message if offset is None else f"{message} (byte {offset})")
+        self.offset = offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,7 @@ class SSEDecoder:
         self._retry: int | None = None
         self._after_cr = False
         self._at_start = True
-        self._closed = False
+        self._stopped: SSEError | None = None  # why nothing more is taken
         self._position = 0  # bytes taken so far
         self._start = 0  # of the first byte after the last event
 
@@ -62,22 +72,28 @@ class SSEDecoder:
         """Take the next bytes and return the events that they complete.
 
         Raises:
-            SSEError: A line or an event is too long, or the decoder is closed.
+            SSEError: A line or an event is too long, or the decoder is closed. Events that were complete before
+                are returned first; the next call raises.
         """
-        if self._closed:
-            raise SSEError("the decoder is closed")
+        if self._stopped is not None:
+            raise self._stopped
         if self._after_cr and data:
             if data.startswith(b"\n"):  # the second half of a CRLF that was split
                 data = data[1:]
                 self._start += self._start == self._position
                 self._position += 1
             self._after_cr = False
-        events = []
-        for piece in data.splitlines(keepends=True):
-            line = self._complete(piece)
-            self._position += len(piece)
-            if line is not None and (event := self._take(line)):
-                events.append(event)
+        events: list[SSEEvent] = []
+        try:
+            for piece in data.splitlines(keepends=True):
+                line = self._complete(piece)
+                self._position += len(piece)
+                if line is not None and (event := self._take(line)):
+                    events.append(event)
+        except SSEError as error:
+            self._stopped = error
+            if not events:
+                raise
         self._after_cr = data.endswith(b"\r")
         return events
 
@@ -87,8 +103,8 @@ class SSEDecoder:
         Returns:
             Whether the stream ended cleanly, between two events.
         """
-        self._closed = True
-        clean = not self._line and not self._data
+        clean = self._stopped is None and not self._line and not self._data
+        self._stopped = self._stopped or SSEError("the decoder is closed")
         self._line.clear()
         self._data.clear()
         return clean
@@ -98,7 +114,7 @@ class SSEDecoder:
         body = piece.rstrip(b"\r\n")
         self._line_size += len(body)
         if self._line_size > self._max_line:
-            raise SSEError(f"a line of more than {self._max_line} bytes")
+            raise SSEError(f"a line of more than {self._max_line} bytes", self._start)
         if len(body) == len(piece):
             self._line.append(piece)
             return None
@@ -119,7 +135,7 @@ class SSEDecoder:
         if name == b"data":
             self._data_size += len(value) + 1
             if self._data_size > self._max_event:
-                raise SSEError(f"an event of more than {self._max_event} bytes")
+                raise SSEError(f"an event of more than {self._max_event} bytes", self._start)
             self._data.append(value)
         elif name == b"event":
             self._event = value.decode(errors="replace")
@@ -132,21 +148,30 @@ class SSEDecoder:
     def _dispatch(self) -> SSEEvent | None:
         data, event, retry, offset = self._data, self._event, self._retry, self._start
         self._start = self._position
-        self._data, self._data_size, self._event, self._retry = [], 0, None, None
+        self._data, self._data_size, self._event = [], 0, None
         if not data:
             return None
+        self._retry = None  # one that came alone is told with the next event
         return SSEEvent(b"\n".join(data).decode(errors="replace"), event, self._id, retry, offset)
 
 
-def encode(data: bytes | str, event: str | None = None) -> bytes:
-    r"""Write one event.
+def encode(
+    data: bytes | str,
+    event: str | None = None,
+    *,
+    id: str | None = None,  # noqa: A002 - the name of the field
+    retry: int | None = None,
+) -> bytes:
+    r"""Write one event; what `SSEDecoder` returns for it is the same again.
 
     Args:
         data: The payload; each of its lines becomes a `data:` line.
         event: The event's name.
+        id: What a client that reconnects sends as `Last-Event-ID`.
+        retry: Milliseconds that a client waits before it reconnects.
 
     Raises:
-        SSEError: The name holds a line break, or text cannot be written as UTF-8.
+        SSEError: The name or the id holds what would end it, or text cannot be written as UTF-8.
 
     Example:
         >>> encode("hi", event="greeting")
@@ -156,11 +181,16 @@ def encode(data: bytes | str, event: str | None = None) -> bytes:
     if b"\n" in payload or b"\r" in payload:
         payload = payload.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\ndata: ")
     frame = b"data: " + payload + b"\n\n"
-    if event is None:
+    if event is None and id is None and retry is None:
         return frame
-    if "\n" in event or "\r" in event:
-        raise SSEError(f"an event name cannot hold a line break: {event!r}")
-    return b"event: " + _utf8(event) + b"\n" + frame
+    fields = [("event", event), ("id", id), ("retry", None if retry is None else str(retry))]
+    return b"".join([_field(name, text) for name, text in fields if text is not None]) + frame
+
+
+def _field(name: str, text: str) -> bytes:
+    if not _ENDS.isdisjoint(text) or (name == "retry" and not text.isdigit()):
+        raise SSEError(f"the field {name!r} of an event cannot be {text!r}: a line break, NUL or sign is in it")
+    return _utf8(f"{name}: {text}\n")
 
 
 def _utf8(text: str) -> bytes:
