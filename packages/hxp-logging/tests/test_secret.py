@@ -190,6 +190,17 @@ def test_wherever_a_secret_begins_it_is_found(secret: str, before: str, after: s
             assert secrets.is_suspect(orjson.dumps(text))
 
 
+@pytest.mark.parametrize("length", [8, 14, 15, 16, 30, 31, 32, 64, 200])
+def test_a_secret_of_any_length_is_found_at_any_place_of_a_long_line(length: int) -> None:
+    """L4: the search without the extra cuts lines into blocks, and long ones into parts."""
+    secret = "".join(chr(97 + number % 26) for number in range(length))
+    secrets = Secrets(shapes=False)
+    secrets.register(secret)
+    for place in (*range(40), *range(8170, 8210), 20_000):
+        assert secrets.is_suspect(b"." * place + secret.encode() + b"." * (place % 17))
+    assert not secrets.is_suspect(b"." * 20_000 + b"abcdef")
+
+
 def test_without_anything_to_hide_no_line_is_looked_at() -> None:
     assert not Secrets(shapes=False).is_suspect(b"sk-abcdefghijklmnopqrstuvwxyz")
 

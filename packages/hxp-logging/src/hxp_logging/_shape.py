@@ -39,7 +39,7 @@ ROUGH: tuple[tuple[bytes, re.Pattern[bytes]], ...] = tuple(
         (b"ghu_", rb"[A-Za-z0-9]{30}"),
         (b"github_pat_", rb"[A-Za-z0-9_]{30}"),
         (b"glpat-", rb"[A-Za-z0-9_-]{20}"),
-        (b"xox", rb"[abeoprs]-[A-Za-z0-9-]{10}"),
+        *((b"xox%c-" % kind, rb"[A-Za-z0-9-]{10}") for kind in b"abeoprs"),
         (b"AKIA", rb"[0-9A-Z]{16}"),
         (b"ASIA", rb"[0-9A-Z]{16}"),
         (b"AIza", rb"[0-9A-Za-z_-]{35}"),
