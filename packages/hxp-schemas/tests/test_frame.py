@@ -35,6 +35,9 @@ def test_surrogates_are_joined_or_replaced(text: str) -> None:
     for frame in (CHAT.token(text), CHAT.reasoning(text)):
         assert expected in payload(frame)["choices"][0]["delta"].values()
     assert payload(TEXT.token(text))["choices"][0]["text"] == expected
+    for frame in (CHAT.arguments(0, text), CHAT.tool_call(0, "call_1", text)):
+        [call] = payload(frame)["choices"][0]["delta"]["tool_calls"]
+        assert expected in call["function"].values()
 
 
 def test_a_pair_of_surrogates_is_one_character() -> None:
@@ -66,6 +69,15 @@ def test_a_whole_chat_is_a_complete_stream() -> None:
         stream.read(event)
     assert (stream.verdict, stream.content_chunks, stream.finish_reasons) == ("complete", 4, {0: "tool_calls"})
     assert stream.usage == usage
+
+
+def test_where_usage_was_asked_for_every_chunk_has_the_field() -> None:
+    """As OpenAI's document says of `include_usage`."""
+    frames = ChatFrames(id="1", model="m", created=1, include_usage=True)
+    usage = CompletionUsage(prompt_tokens=1, completion_tokens=2, total_tokens=3)
+    before = [frames.start(), frames.reasoning("a"), frames.token("a"), frames.finish()]
+    said = [payload(frame).get("usage", "absent") for frame in [*before, frames.usage(usage), CHAT.token("a")]]
+    assert said == [None, None, None, None, usage.to_dict(), "absent"]
 
 
 def test_a_whole_completion_is_a_complete_stream() -> None:

@@ -187,9 +187,10 @@ def test_what_we_make_is_what_they_say_it_must_be(name: str, answer: WireModel, 
     assert type(answer).model_validate_json(answer.to_json()) == answer
 
 
-def test_every_frame_is_a_chunk_of_theirs(openai_spec: Any) -> None:
+@pytest.mark.parametrize("include_usage", [False, True])
+def test_every_frame_is_a_chunk_of_theirs(openai_spec: Any, *, include_usage: bool) -> None:
     usage = o.CompletionUsage(prompt_tokens=1, completion_tokens=2, total_tokens=3)
-    chat = ChatFrames(id="1", model="m", created=1, system_fingerprint="fp")
+    chat = ChatFrames(id="1", model="m", created=1, system_fingerprint="fp", include_usage=include_usage)
     frames = [
         chat.start(),
         chat.token("x"),

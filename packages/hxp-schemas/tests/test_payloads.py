@@ -82,6 +82,45 @@ def test_every_stream_is_complete_and_cut_short_it_is_not(path: Path) -> None:
         assert stream.verdict == ("complete" if length == len(told) else "truncated"), stream.finding
 
 
+CHOICE: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+LEFT_OUT: dict[str, dict[str, Any]] = {
+    "a time of null": {"created": None},
+    "a citation without its place": {
+        "choices": [CHOICE | {"message": {"annotations": [{"type": "url_citation", "url_citation": {"url": "u"}}]}}]
+    },
+    "a citation of null": {
+        "choices": [CHOICE | {"message": {"annotations": [{"url_citation": {"url": "u", "title": None}}]}}]
+    },
+    "no alternatives": {
+        "choices": [CHOICE | {"logprobs": {"content": [{"token": "a", "logprob": -1.0, "top_logprobs": None}]}}]
+    },
+    "another form of logprobs": {"choices": [CHOICE | {"logprobs": {"tokens": ["a"], "token_logprobs": [-1.0]}}]},
+    "arguments as an object": {
+        "choices": [CHOICE | {"message": {"tool_calls": [{"id": "1", "function": {"name": "f", "arguments": {}}}]}}]
+    },
+}
+
+
+@pytest.mark.parametrize("change", LEFT_OUT.values(), ids=LEFT_OUT)
+def test_what_servers_leave_out_or_send_as_null_is_no_error(change: dict[str, Any]) -> None:
+    raw = json.dumps({"id": "1", "object": "chat.completion", "model": "m", "choices": [CHOICE]} | change)
+    check(raw, o.ChatCompletion.model_validate_json(raw))
+
+
+def test_a_text_without_annotations_is_a_text_and_an_error_without_a_code_an_error() -> None:
+    text = {"type": "output_text", "text": "Hi", "annotations": None}
+    body = {
+        "id": "1",
+        "created_at": 1,
+        "error": {"message": "m"},
+        "model": "m",
+        "output": [{"id": "1", "type": "message", "content": [text]}],
+    }
+    response = o.Response.model_validate(body)
+    assert response.output_text == "Hi"
+    assert response.to_dict() == body
+
+
 SAID = {
     "azure": (400, "content_filter", "The response was filtered.", "prompt"),
     "groq": (400, "tool_use_failed", "Failed to call a function.", None),

@@ -55,12 +55,12 @@ ChatCompletionMessageToolCall = Annotated[
 
 
 class AnnotationURLCitation(WireModel):
-    """A page that the answer cites, and the characters that do."""
+    """A page that the answer cites, and the characters that do; OpenAI has all fields, LiteLLM those that it knows."""
 
-    end_index: int
-    start_index: int
+    end_index: int | None = None
+    start_index: int | None = None
     url: str
-    title: str
+    title: str | None = None
 
 
 class Annotation(WireModel):
@@ -126,7 +126,7 @@ class ChatCompletion(WireModel):
 
     id: str
     object: OpenEnum[Literal["chat.completion"]] = "chat.completion"
-    created: int | float = 0
+    created: int | float | None = 0
     model: str
     choices: list[Choice]
     usage: CompletionUsage | None = None
@@ -182,7 +182,7 @@ class ChatCompletionChunk(WireModel):
 
     id: str
     object: OpenEnum[Literal["chat.completion.chunk"]] = "chat.completion.chunk"
-    created: int | float = 0
+    created: int | float | None = 0
     model: str
     choices: list[ChunkChoice]
     usage: CompletionUsage | None = None

@@ -31,7 +31,7 @@ class Completion(WireModel):
 
     id: str
     object: OpenEnum[Literal["text_completion"]] = "text_completion"
-    created: int | float = 0
+    created: int | float | None = 0
     model: str
     choices: list[CompletionChoice]
     usage: CompletionUsage | None = None

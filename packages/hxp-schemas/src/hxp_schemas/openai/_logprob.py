@@ -21,7 +21,7 @@ class ChatCompletionTokenLogprob(WireModel):
     token: str
     logprob: float
     bytes: Annotated[list[int] | None, Written()] = None
-    top_logprobs: list[TopLogprob] = Field(default=[])
+    top_logprobs: list[TopLogprob] | None = Field(default=[])
 
 
 class ChoiceLogprobs(WireModel):

@@ -11,7 +11,7 @@ class Model(WireModel):
 
     id: str
     object: OpenEnum[Literal["model"]] = "model"
-    created: int | float = 0
+    created: int | float | None = 0
     owned_by: str = "hxp"
     shutdown_date: str | None = None
 

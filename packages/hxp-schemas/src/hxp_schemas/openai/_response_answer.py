@@ -63,7 +63,7 @@ ResponseErrorCode = OpenEnum[
 class ResponseError(WireModel):
     """Why a response failed."""
 
-    code: ResponseErrorCode | None
+    code: Annotated[ResponseErrorCode | None, Written()] = None
     message: str
 
 

@@ -49,7 +49,7 @@ class ResponseOutputText(WireModel):
 
     type: Literal["output_text"] = "output_text"
     text: str
-    annotations: list[ResponseTextAnnotation] = Field(default=[])
+    annotations: list[ResponseTextAnnotation] | None = Field(default=[])
     logprobs: list[ResponseLogprob] | None = Field(default=[])
 
 

@@ -22,6 +22,7 @@ class ChatFrames:
         created: Seconds since 1970.
         index: Which of the answers (`n`) this is.
         system_fingerprint: What the answer was made with.
+        include_usage: Whether the caller asked for usage; then every chunk but that of `usage` says that it has none.
 
     Example:
         >>> frames = ChatFrames(id="chatcmpl-1", model="m", created=1)
@@ -31,7 +32,7 @@ class ChatFrames:
         b'data: [DONE]\n\n'
     """
 
-    __slots__ = ("_base", "_head", "_index", "_reasoning", "_tail")
+    __slots__ = ("_base", "_head", "_index", "_reasoning", "_tail", "_usage")
 
     done = DONE
 
@@ -43,8 +44,10 @@ class ChatFrames:
         created: int,
         index: int = 0,
         system_fingerprint: str | None = None,
+        include_usage: bool = False,
     ) -> None:
         self._index = index
+        self._usage: dict[str, object] = {"usage": None} if include_usage else {}
         self._base: dict[str, object] = {
             "id": id,
             "object": "chat.completion.chunk",
@@ -76,7 +79,7 @@ class ChatFrames:
 
     def tool_call(self, index: int, call_id: str, name: str) -> bytes:
         """Write the beginning of a tool call."""
-        function = {"name": name, "arguments": ""}
+        function = {"name": _mend(name), "arguments": ""}
         call = {"index": index, "id": call_id, "type": "function", "function": function}
         return self._chunk({"tool_calls": [call]})
 
@@ -94,7 +97,7 @@ class ChatFrames:
 
     def _chunk(self, delta: dict[str, object], finish_reason: str | None = None) -> bytes:
         choice = {"index": self._index, "delta": delta, "finish_reason": finish_reason}
-        return encode(to_json({**self._base, "choices": [choice]}))
+        return encode(to_json({**self._base, "choices": [choice], **self._usage}))
 
     def _split(self, delta: dict[str, object]) -> tuple[str, str]:
         """Cut a whole frame where the text will stand."""
