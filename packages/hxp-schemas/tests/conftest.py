@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 import pytest
 import yaml
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-settings.register_profile("hxp", deadline=None, max_examples=60)
+# How long an example takes to make says something about the machine, nothing about what is tested.
+settings.register_profile(
+    "hxp", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 settings.load_profile("hxp")
 
 SPEC = Path(__file__).parents[4] / "shared" / "data" / "openai-openapi" / "openapi.yaml"

@@ -1,5 +1,7 @@
 import json
 import time
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pydantic
@@ -119,6 +121,24 @@ def test_an_integer_beyond_64_bits_is_refused_wherever_it_stands(digits: int, pl
 def test_what_only_looks_like_such_a_number_passes(value: object) -> None:
     request = parse_request(ChatCompletionRequest, json.dumps({**CHAT, "x": [value]}).encode())
     assert request.model_extra == {"x": [value]}
+
+
+def peak_of(call: Callable[[], object]) -> int:
+    """Bytes that Python held at most while a function ran."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_looking_for_such_numbers_takes_no_memory_of_its_own() -> None:
+    """B7: one long number makes the whole body suspect; a long list in it must not become a long list of places."""
+    body = json.dumps({**CHAT, "seed": 2**62, "x": {"y": [[0.5, 1, None, "a"]] * 20_000 + [2**64]}}).encode()
+    assert refusal(ChatCompletionRequest, body).param == "x.y.20000"
+    read = peak_of(lambda: (ChatCompletionRequest.model_validate_json(body), json.loads(body)))
+    assert peak_of(lambda: refusal(ChatCompletionRequest, body)) < 1.2 * read
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[{"a":'])

@@ -62,6 +62,14 @@ def test_both_forms_at_once_are_refused(move: Any) -> None:
         move({"top_k": 1, "vllm": {"top_k": 2}})
 
 
+@pytest.mark.parametrize("name", ["n", "max_tokens", "messages", "prompt", "model", "best_of"])
+def test_no_parameter_of_openais_comes_past_its_bounds_through_the_namespace(name: str) -> None:
+    """B7: the request is validated with the namespace, the upstream reads the flat form."""
+    with pytest.raises(ValueError, match=f"'{name}' is no parameter of 'vllm'"):
+        to_flat({"vllm": {name: 10**9}})
+    assert to_flat({"vllm": {"prompt_logprobs": 1, "x_new": 1}}) == {"prompt_logprobs": 1, "x_new": 1}
+
+
 def test_a_namespace_is_an_object() -> None:
     with pytest.raises(ValueError, match="'vllm' must be an object"):
         to_flat({"vllm": 3})

@@ -5,6 +5,7 @@ integers beyond 64 bits) may hide in fields we do not know, so a cheap scan of t
 only then is the body walked.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Self, TypeVar
 
 import pydantic
@@ -124,23 +125,32 @@ def _rule(error: ErrorDetails) -> str:
     return error["msg"].rstrip(".")
 
 
-def _refuse_numbers(body: object) -> None:
-    """Look for numbers that no JSON encoder of ours can write again."""
-    rest: list[tuple[str, object]] = [("", body)]
-    while rest:
-        path, value = rest.pop()
-        if isinstance(value, dict):
-            rest.extend((f"{path}.{name}", item) for name, item in value.items())
-        elif isinstance(value, list):
-            rest.extend((f"{path}.{index}", item) for index, item in enumerate(value))
-        elif isinstance(value, float) and (value - value) != 0:
-            raise ErrorInfoError(_number(path, "Input should be a finite number"))
-        elif isinstance(value, int) and not _LOWEST <= value <= _HIGHEST:
-            raise ErrorInfoError(_number(path, "Input should be an integer of at most 64 bits"))
+def _refuse_numbers(body: Any) -> None:
+    """Look for numbers that no JSON encoder of ours can write again; a path is only told where one is."""
+    path: list[object] = []
+    open_items = [_items(body)]
+    while open_items:
+        for name, value in open_items[-1]:
+            kind = type(value)
+            if kind is int and not _LOWEST <= value <= _HIGHEST:
+                raise ErrorInfoError(_number([*path, name], "Input should be an integer of at most 64 bits"))
+            if kind is float and (value - value) != 0:
+                raise ErrorInfoError(_number([*path, name], "Input should be a finite number"))
+            if kind is dict or kind is list:
+                path.append(name)
+                open_items.append(_items(value))
+                break
+        else:
+            open_items.pop()
+            del path[-1:]
 
 
-def _number(path: str, rule: str) -> ErrorInfo:
-    param = path.removeprefix(".")[:_MAX_PARAM]
+def _items(value: Any) -> Iterator[tuple[object, Any]]:
+    return iter(value.items() if isinstance(value, dict) else enumerate(value))
+
+
+def _number(path: list[object], rule: str) -> ErrorInfo:
+    param = ".".join(map(str, path))[:_MAX_PARAM]
     return _bad("invalid_value", f"Invalid value for {param!r}: {rule}.", param)
 
 

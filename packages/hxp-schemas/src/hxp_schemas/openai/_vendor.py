@@ -99,7 +99,8 @@ def to_flat(body: Mapping[str, Any]) -> dict[str, Any]:
     """Move the parameters of the namespace to where vLLM wants them; the other way round from `to_namespace`.
 
     Raises:
-        ValueError: The namespace is no object, or holds a field that the body has, too.
+        ValueError: The namespace is no object, or holds a field that the body has, too, or one of OpenAI's own: it
+            would come past the bounds that the request has for it.
 
     Example:
         >>> to_flat({"model": "m", "vllm": {"top_k": 40}})
@@ -111,4 +112,14 @@ def to_flat(body: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"{_NAMESPACE!r} must be an object")  # noqa: TRY004 - what a caller sent, not how it was called
     if twice := sorted(outside.keys() & inside.keys()):
         raise ValueError(f"{twice[0]!r} stands both in {_NAMESPACE!r} and beside it; keep one of the two forms")
+    if theirs := sorted(inside.keys() & _openai_names() - VLLMParams.model_fields.keys()):
+        raise ValueError(f"{theirs[0]!r} is no parameter of {_NAMESPACE!r}; it stands beside it")
     return {**outside, **inside}
+
+
+def _openai_names() -> set[str]:
+    """The fields of the requests that carry vLLM's parameters."""
+    from ._chat import ChatCompletionRequest  # noqa: PLC0415 - only for whoever goes back to the flat form
+    from ._completion import CompletionRequest  # noqa: PLC0415 - as above
+
+    return {*ChatCompletionRequest.model_fields, *CompletionRequest.model_fields}
