@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hxp_ledger import Database, DatabaseUnavailableError, DatabaseURLError, LedgerError
 from hxp_ledger._database import _prepare_file
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,41 @@ async def test_a_closed_database_says_so(url: str) -> None:
         await database.ping()
     async with database:  # and can be opened again
         await database.ping()
+
+
+@pytest.mark.parametrize("cancellations", [1, 2])
+async def test_a_connection_of_a_cancelled_task_is_closed_too(url: str, cancellations: int) -> None:
+    """X1: the task ends before SQLAlchemy has its connection back."""
+    reading = asyncio.Event()
+    async with Database(url) as database:
+
+        async def read() -> None:
+            async with database.reading() as connection:
+                await connection.execute(text("SELECT 1"))
+                reading.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(read())
+        await reading.wait()
+        pool = database.engine.sync_engine.pool
+        closed: list[object] = []
+        event.listen(pool, "close", lambda connection, _record: closed.append(connection))
+        for _ in range(cancellations):
+            task.cancel()
+            await asyncio.sleep(0)
+    assert len(closed) == 1
+    await asyncio.wait([task])
+
+
+async def test_a_connection_that_never_comes_back_does_not_hold_up_the_end(sqlite_url: str) -> None:
+    leaving = Database(sqlite_url, close_timeout=0)
+    await leaving.__aenter__()
+    kept = await leaving.engine.connect()
+    await leaving.__aexit__(None, None, None)
+    with pytest.raises(RuntimeError, match="not open"):
+        await leaving.ping()
+    await kept.invalidate()
+    await kept.close()
 
 
 async def test_a_relative_path_is_taken_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

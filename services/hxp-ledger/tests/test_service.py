@@ -18,6 +18,8 @@ from hxp_ledger.testing import batch, usage
 from hxp_schemas import KeySnapshot, new_id
 from hxp_services_base import Identity, KeyVerifier, Pepper, StartError
 from hxp_services_base.testing import hosted
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -248,13 +250,20 @@ def file_away(path: Path) -> Iterator[None]:
     away.rename(path)
 
 
+def disconnected(*_: object) -> None:
+    """Have the pool take its connection for dead, and make a new one."""
+    raise DisconnectionError
+
+
 @asynccontextmanager
 async def database_away(url: str, running: Running[LedgerService], admin_url: str) -> AsyncIterator[None]:
     """Take the database away behind the service's back, for the time of a block."""
     if url.startswith("sqlite"):
-        await running.service._keys._database.engine.dispose()
+        pool = running.service._keys._database.engine.sync_engine.pool
+        event.listen(pool, "checkout", disconnected)
         with file_away(Path(url.removeprefix("sqlite:///"))):
             yield
+        event.remove(pool, "checkout", disconnected)
         return
     name = url.partition("?")[0].rpartition("/")[2]
     connection = await asyncpg.connect(admin_url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from ._migration import migrate
 from .errors import DatabaseUnavailableError, DatabaseURLError
@@ -41,14 +42,16 @@ class Database:
     Args:
         url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db` or `postgresql://user:password@host/name`.
         busy_timeout: Seconds to wait for another writer of a SQLite file.
+        close_timeout: Seconds that connections in use have to come back when the database is closed.
 
     Raises:
         DatabaseURLError: The URL names no database the ledger can use.
     """
 
-    def __init__(self, url: str, *, busy_timeout: float = 30.0) -> None:
+    def __init__(self, url: str, *, busy_timeout: float = 30.0, close_timeout: float = 2.0) -> None:
         self._url = _driver_url(url)
         self._busy_timeout = busy_timeout
+        self._close_timeout = close_timeout
         self._engine: AsyncEngine | None = None
 
     def __repr__(self) -> str:
@@ -137,7 +140,21 @@ class Database:
         traceback: TracebackType | None,
     ) -> None:
         engine, self._engine = self.engine, None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._close_timeout):
+                await _all_returned(engine)
         await engine.dispose()
+
+
+async def _all_returned(engine: AsyncEngine) -> None:
+    """Wait until no connection is in use, since SQLAlchemy closes only those that lie in its pool.
+
+    A task that was cancelled has ended a moment before its connection is back there, and nothing tells of that moment.
+    """
+    pool = engine.sync_engine.pool
+    assert isinstance(pool, QueuePool)  # noqa: S101 - SQLAlchemy's choice for both dialects
+    while pool.checkedout():  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0.005)
 
 
 def _driver_url(url: str) -> URL:
