@@ -1,16 +1,18 @@
 """Any of our models can be made, the same for the same seed; and survives the wire."""
 
 import random
+from datetime import date
 from typing import Any, Literal
+from uuid import UUID
 
 import hxp_schemas
 import pydantic
 import pytest
-from hxp_schemas import factories
+from hxp_schemas import WireModel, factories, openai
 from hxp_schemas.factories import NOT_PROVIDED, FieldContext, ModelFactory, model_factory
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import AnyUrl, Field
 
 PAIRED = {
     "PerformanceMetrics": {"since": "2026-11-23T12:00:00Z", "until": "2026-11-23T12:00:10Z"},
@@ -34,6 +36,20 @@ def test_every_record_can_be_made_and_survives_the_wire(model: type[pydantic.Bas
 
 def test_the_records_of_the_package_are_meant() -> None:
     assert len(MODELS) >= 30
+
+
+WIRE = [
+    value
+    for name in openai.__all__
+    for value in [getattr(openai, name)]
+    if isinstance(value, type) and issubclass(value, WireModel)
+]
+
+
+@pytest.mark.parametrize("model", WIRE, ids=lambda model: model.__name__)
+def test_every_wire_model_can_be_made_and_survives_the_wire(model: type[WireModel]) -> None:
+    for made in model_factory(model, seed=3).batch(5):
+        assert model.model_validate_json(made.to_json()) == made
 
 
 class Inner(pydantic.BaseModel):
@@ -72,6 +88,29 @@ def test_given_values_and_providers_come_first() -> None:
     assert ("inner", "1", "on") in {field.path for field in asked}
     assert ("short",) not in {field.path for field in asked}
     assert asked[0].model == "Sample"
+
+
+class Bounded(pydantic.BaseModel):
+    share: float = Field(ge=0.2, le=0.9)
+    small: float = Field(gt=0, le=0.5)
+    below: float = Field(lt=-5)
+    negative: int = Field(le=-5)
+    between: int = Field(gt=2, lt=4)
+    huge: int = Field(ge=1 << 62)
+    even: int = Field(gt=2, multiple_of=2)
+    quarter: float = Field(ge=0.3, multiple_of=0.25)
+    day: date
+    place: AnyUrl
+    number: UUID
+    name: str = Field(pattern="^[a-z]+$", min_length=12)
+    inside: "Bounded | None"
+
+
+@given(st.integers(0, 1000))
+def test_every_bound_and_format_is_kept(seed: int) -> None:
+    made = model_factory(Bounded, seed=seed)()
+    assert made.between == 3
+    assert model_factory(Bounded, seed=seed)() == made
 
 
 class Coded(pydantic.BaseModel):

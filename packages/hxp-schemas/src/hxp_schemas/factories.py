@@ -9,8 +9,11 @@
 The values come from a `Provider`; hxp-testing and others plug in their own, to be asked first.
 """
 
-from collections.abc import Callable, Sequence
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import pydantic
@@ -24,6 +27,7 @@ M = TypeVar("M", bound=pydantic.BaseModel)
 NOT_PROVIDED: Final = object()
 """What a provider returns for a field that it knows nothing about."""
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_MAX_DEPTH = 8
 _WORDS = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 
 
@@ -61,8 +65,9 @@ class ModelFactory(Generic[M]):
         self._model = model
         self._source = source
         self._providers = tuple(providers)
-        self._schema = model.model_json_schema(by_alias=True, mode="validation")
-        self._definitions: dict[str, Any] = self._schema.get("$defs", {})
+        schema = model.model_json_schema(by_alias=True, mode="validation")
+        self._definitions: dict[str, Any] = schema.get("$defs", {})
+        self._schema = self._resolved(schema)  # a model that holds itself is a reference from the start
 
     def __call__(self, **fields: Any) -> M:
         """Make one instance.
@@ -98,8 +103,9 @@ class ModelFactory(Generic[M]):
             if schema.get(key):
                 return self._source.choice(schema[key])
         for key in ("anyOf", "oneOf", "allOf"):
-            if schema.get(key):
-                return self._value(path, schema[key][0])
+            if members := schema.get(key):
+                deep = len(path) > _MAX_DEPTH and {"type": "null"} in members
+                return None if deep else self._value(path, members[0])
         return self._of_type(path, schema)
 
     def _of_type(self, path: tuple[str, ...], schema: dict[str, Any]) -> Any:
@@ -108,7 +114,7 @@ class ModelFactory(Generic[M]):
                 self._value((*path, str(n)), schema.get("items", {})) for n in range(schema.get("minItems", 0))
             ],
             "boolean": lambda: False,
-            "integer": lambda: int(self._number(schema)),
+            "integer": lambda: self._integer(schema),
             "null": lambda: None,
             "number": lambda: self._number(schema),
             "object": lambda: {
@@ -125,26 +131,51 @@ class ModelFactory(Generic[M]):
         return schema
 
     def _number(self, schema: dict[str, Any]) -> float:
-        low = schema.get("minimum", schema.get("exclusiveMinimum", 0))
-        high = min(schema.get("maximum", schema.get("exclusiveMaximum", low + 1000)), low + 1000)
-        number = low + 1 if "exclusiveMinimum" in schema else low
-        return (
-            float(number)
-            if number >= high
-            else float(self._source.randint(int(number), int(high) - ("exclusiveMaximum" in schema)))
-        )
+        low, high = _range(schema)
+        step = schema.get("multipleOf")
+        if step is not None:
+            return float(math.ceil(low / step) * step)
+        return low if low >= high else low + (high - low) * self._source.randrange(1, 1000) / 1000
+
+    def _integer(self, schema: dict[str, Any]) -> int:
+        low, high = _range(schema)
+        step: int = schema.get("multipleOf", 1)
+        first = math.floor(low) + 1 if "exclusiveMinimum" in schema else math.ceil(low)
+        last = math.ceil(high) - 1 if "exclusiveMaximum" in schema else math.floor(high)
+        return step * self._source.randint(-(-first // step), max(-(-first // step), last // step))
 
     def _text(self, path: tuple[str, ...], schema: dict[str, Any]) -> str:
-        if schema.get("format") == "date-time":
-            return (_EPOCH + timedelta(seconds=self._source.randrange(31_536_000))).isoformat()
-        if "pattern" in schema:
+        make = _FORMATS.get(schema.get("format", ""))
+        if make is not None:
+            return make(self._source)
+        text: str = self._source.choice(_WORDS)
+        text += "x" * (schema.get("minLength", 0) - len(text))
+        text = text[: schema.get("maxLength", len(text))]
+        if "pattern" in schema and not re.search(schema["pattern"], text):
             where = f"{self._model.__name__}.{'.'.join(path)}"
             raise ValueError(
                 f"{where} must match {schema['pattern']!r}; give the field, a provider, or the schema examples"
             )
-        text: str = self._source.choice(_WORDS)
-        text += "x" * (schema.get("minLength", 0) - len(text))
-        return text[: schema.get("maxLength", len(text))]
+        return text
+
+
+_FORMATS: Final[Mapping[str, Callable[["random.Random"], str]]] = MappingProxyType(
+    {
+        "date": lambda source: f"2026-01-{source.randint(1, 28):02}",
+        "date-time": lambda source: (_EPOCH + timedelta(seconds=source.randrange(31_536_000))).isoformat(),
+        "uri": lambda source: f"https://example.org/{source.choice(_WORDS)}",
+        "uuid": lambda source: f"{source.getrandbits(32):08x}-0000-4000-8000-{source.getrandbits(48):012x}",
+    }
+)
+
+
+def _range(schema: dict[str, Any]) -> tuple[float, float]:
+    """Where a number may lie, at most 1000 wide."""
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if low is None:
+        low = 0 if high is None or high > 0 else high - 1000
+    return low, low + 1000 if high is None else min(high, low + 1000)
 
 
 def model_factory(model: type[M], *, seed: int = 0, providers: Sequence[Provider] = ()) -> ModelFactory[M]:
