@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pydantic
 import pytest
@@ -81,6 +82,29 @@ def test_an_answer_is_said_again_without_its_thoughts() -> None:
     assert talk.messages[0].to_dict() == {"role": "assistant", "content": "Hi"}
     with pytest.raises(ValueError, match="has no choice"):
         talk.reply(ChatCompletion(id="1", model="m", choices=[]))
+
+
+SOUND = {"id": "audio_1", "expires_at": 1, "data": "AA==", "transcript": "Hi"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"content": ""}, {"content": ""}),
+        ({"content": None}, {"content": ""}),
+        ({"content": None, "refusal": "No."}, {"content": None, "refusal": "No."}),
+        ({"content": None, "audio": SOUND}, {"content": None, "audio": {"id": "audio_1"}}),
+        ({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "Hi"}]}, {"content": "Hi"}),
+        (
+            {"content": None, "function_call": {"name": "f", "arguments": "{}"}},
+            {"content": None, "function_call": {"name": "f", "arguments": "{}"}},
+        ),
+    ],
+    ids=["empty", "null", "refusal", "audio", "mistral", "function"],
+)
+def test_every_form_of_an_answer_is_said_again(answer: dict[str, Any], said: dict[str, Any]) -> None:
+    talk = Conversation().reply(ChatCompletionMessage.model_validate(answer))
+    assert talk.request("m").to_dict()["messages"] == [{"role": "assistant", **said}]
 
 
 def test_a_call_may_be_made_for_the_history() -> None:

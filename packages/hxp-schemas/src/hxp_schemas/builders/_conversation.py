@@ -90,10 +90,12 @@ class Conversation:
                 raise ValueError(f"the answer {answer.id!r} has no choice")
             answer = answer.choices[0].message
         said = answer.to_dict()
-        kept = {name: said[name] for name in ("content", "refusal", "tool_calls") if said.get(name)}
-        return self.say(
-            ChatCompletionAssistantMessageParam.model_validate({"role": "assistant", "content": None, **kept})
-        )
+        kept = {name: said[name] for name in ("refusal", "tool_calls", "function_call") if said.get(name)}
+        if answer.audio is not None:
+            kept["audio"] = {"id": answer.audio.id}  # the server has the sound
+        content = answer.text or (None if kept else "")  # which servers want where nothing else is said
+        message = {"role": "assistant", "content": content, **kept}
+        return self.say(ChatCompletionAssistantMessageParam.model_validate(message))
 
     @property
     def open_calls(self) -> set[str]:
