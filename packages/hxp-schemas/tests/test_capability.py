@@ -8,11 +8,12 @@ CARD = ModelCapabilities(
     streaming=False,
     response_formats=["text", "json_object"],
     reasoning_efforts=["low"],
-    tools=ToolCapabilities(types=["function"], maximum=1),
+    tools=ToolCapabilities(types=["function"], choices=["none", "auto"], maximum=1),
     sampling={"temperature": ParameterRange(minimum=0.1, maximum=1), "top_k": ParameterRange(maximum=100)},
     limits=ModelLimits(output_tokens=100, choices=1, stop_sequences=1, top_logprobs=0),
 )
 TOOL = {"type": "function", "function": {"name": "f"}}
+STRICT = {"type": "function", "function": {"name": "f", "strict": True}}
 
 
 def ask(**more: Any) -> ChatCompletionRequest:
@@ -35,6 +36,19 @@ def ask(**more: Any) -> ChatCompletionRequest:
         ({"max_tokens": 101}, "max_tokens", "at most 100"),
         ({"stop": ["a", "b"]}, "stop", "at most 1"),
         ({"top_logprobs": 1}, "top_logprobs", "at most 0"),
+        ({"modalities": ["text", "audio"]}, "modalities", "cannot hold 'audio'"),
+        ({"tools": [STRICT]}, "tools.0.function.strict", "not possible"),
+        ({"tools": [TOOL], "tool_choice": "required"}, "tool_choice", "cannot be 'required'"),
+        (
+            {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "f"}}},
+            "tool_choice",
+            "cannot be 'named'",
+        ),
+        (
+            {"tools": [TOOL], "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}},
+            "tool_choice",
+            "cannot be 'allowed_tools'",
+        ),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
             "messages.0.content.0",
@@ -53,6 +67,13 @@ def test_what_it_can_do_is_not_refused() -> None:
     parts = [{"type": "text", "text": "x"}]
     good = ask(temperature=1, stop="x", tools=[TOOL], messages=[{"role": "user", "content": parts}], top_k="many")
     assert CARD.refusals(good) == []
+    assert CARD.refusals(ask(tool_choice="auto", tools=[TOOL], modalities=["text"], reasoning_effort="low")) == []
+    assert ModelCapabilities(model="m").refusals(ask(reasoning_effort="none")) == []
+
+
+def test_one_text_to_stop_at_is_one() -> None:
+    card = ModelCapabilities(model="m", limits=ModelLimits(stop_sequences=0))
+    assert [error.param for error in card.refusals(ask(stop="x"))] == ["stop"]
 
 
 def test_what_the_document_does_not_speak_of_is_possible() -> None:

@@ -9,6 +9,7 @@ from hxp_schemas._open import OpenEnum
 from hxp_schemas._wire import WireModel
 
 from ._chat import ChatCompletionRequest
+from ._tool import ChatCompletionFunctionToolParam, ChatCompletionToolChoiceOptionParam
 
 Modality = OpenEnum[Literal["text", "image", "audio", "video", "file"]]
 _PART_MODALITY = {"image_url": "image", "input_audio": "audio", "file": "file"}
@@ -23,7 +24,15 @@ class ParameterRange(WireModel):
 
 
 class ToolCapabilities(WireModel):
-    """What the model can do with tools."""
+    """What the model can do with tools.
+
+    Attributes:
+        types: The kinds of tools that it calls.
+        choices: The kinds of `tool_choice` that it obeys; all of them where none is named.
+        parallel: Whether one answer may hold several calls.
+        strict: Whether arguments are held to their schema.
+        maximum: Tools in one request.
+    """
 
     types: list[OpenEnum[Literal["function", "custom"]]] = Field(default=[])
     choices: list[OpenEnum[Literal["none", "auto", "required", "named", "allowed_tools"]]] = Field(default=[])
@@ -95,6 +104,7 @@ class ModelCapabilities(WireModel):
             *self._modalities(request),
             *self._sampling(request),
             *self._modes(request),
+            *self._tools(request),
             *self._counts(request),
         ]
         return [_refusal(param, f"{rule} for the model {self.model!r}.") for param, rule in found]
@@ -128,14 +138,26 @@ class ModelCapabilities(WireModel):
         if wanted is not None and wanted.type not in self.response_formats:
             found.append(("response_format", f"'response_format' cannot be {wanted.type!r}"))
         effort = request.reasoning_effort
-        if effort is not None and effort not in self.reasoning_efforts:
+        if effort is not None and effort not in (self.reasoning_efforts or ["none"]):
             found.append(("reasoning_effort", f"'reasoning_effort' cannot be {effort!r}"))
-        types = self.tools.types if self.tools else []
         found += [
-            (f"tools.{index}", f"'tools.{index}' cannot be a {tool.type} tool")
-            for index, tool in enumerate(request.tools or ())
-            if tool.type not in types
+            ("modalities", f"'modalities' cannot hold {kind!r}")
+            for kind in request.modalities or ()
+            if kind not in self.output_modalities
         ]
+        return found
+
+    def _tools(self, request: ChatCompletionRequest) -> list[tuple[str, str]]:
+        able = self.tools or ToolCapabilities()
+        found = []
+        for index, tool in enumerate(request.tools or ()):
+            if tool.type not in able.types:
+                found.append((f"tools.{index}", f"'tools.{index}' cannot be a {tool.type} tool"))
+            elif isinstance(tool, ChatCompletionFunctionToolParam) and tool.function.strict and not able.strict:
+                found.append((param := f"tools.{index}.function.strict", f"{param!r} is not possible"))
+        choice = request.tool_choice
+        if choice is not None and able.choices and (kind := _kind_of_choice(choice)) not in able.choices:
+            found.append(("tool_choice", f"'tool_choice' cannot be {kind!r}"))
         return found
 
     def _counts(self, request: ChatCompletionRequest) -> list[tuple[str, str]]:
@@ -146,7 +168,7 @@ class ModelCapabilities(WireModel):
             ("max_tokens", request.max_tokens, limits.output_tokens),
             ("max_completion_tokens", request.max_completion_tokens, limits.output_tokens),
             ("top_logprobs", request.top_logprobs, limits.top_logprobs),
-            ("stop", len(stop) if isinstance(stop, list) else None, limits.stop_sequences),
+            ("stop", 1 if isinstance(stop, str) else len(stop or ()), limits.stop_sequences),
             ("tools", len(request.tools or ()), self.tools.maximum if self.tools else None),
         ]
         return [
@@ -154,6 +176,13 @@ class ModelCapabilities(WireModel):
             for name, count, limit in counts
             if count is not None and limit is not None and count > limit
         ]
+
+
+def _kind_of_choice(choice: ChatCompletionToolChoiceOptionParam) -> str:
+    """Name it as `ToolCapabilities.choices` does."""
+    if isinstance(choice, str):
+        return choice
+    return "allowed_tools" if choice.type == "allowed_tools" else "named"
 
 
 def _refusal(param: str, message: str) -> ErrorInfo:
