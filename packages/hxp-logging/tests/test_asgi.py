@@ -208,6 +208,59 @@ def test_a_websocket_carries_the_id_too(logging: Logging, stream: io.StringIO) -
     assert [message["type"] for message in call(wrapped, path="/fails", kind="websocket")] == ["raised"]
 
 
+def test_a_client_that_is_gone_when_its_request_fails_hides_nothing(logging: Logging, stream: io.StringIO) -> None:
+    """The server is told what went wrong, not that nobody could be told."""
+
+    async def main() -> None:
+        async def gone(message: Any) -> None:
+            raise OSError("the client is gone")
+
+        wrapped = CorrelationMiddleware(broken, logging=logging, access=True)
+        with pytest.raises(ValueError, match="boom"):
+            await wrapped({"type": "http", "method": "GET", "path": "/", "headers": []}, None, gone)  # type: ignore[arg-type]  # not used
+
+    asyncio.run(main())
+    failed, access = lines(stream)
+    assert failed["attributes"]["exception.type"] == "ValueError"
+    assert access["attributes"]["status"] == 500
+
+
+def test_a_client_that_leaves_before_the_answer_has_no_status(logging: Logging, stream: io.StringIO) -> None:
+    async def main() -> None:
+        began = asyncio.Event()
+
+        async def waits(scope: Any, receive: Any, send: Any) -> None:
+            began.set()
+            await asyncio.Event().wait()
+
+        wrapped = CorrelationMiddleware(waits, logging=logging, access=True)
+        task = asyncio.create_task(wrapped({"type": "http", "method": "GET", "path": "/", "headers": []}, None, None))  # type: ignore[arg-type]  # not used
+        await began.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    [access] = lines(stream)
+    assert access["attributes"]["status"] is None
+    assert request_id() is None
+
+
+def test_a_websocket_that_is_refused_was_answered_with_403(logging: Logging, stream: io.StringIO) -> None:
+    """As servers do for a close before the handshake."""
+
+    async def refuses(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.close", "code": 1008})
+
+    async def closes(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 1000})
+
+    for app in (refuses, closes):
+        call(CorrelationMiddleware(app, logging=logging, access=True), kind="websocket")
+    assert [line["attributes"]["status"] for line in lines(stream)] == [403, 101]
+
+
 def test_other_scopes_pass_untouched(logging: Logging) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "lifespan.startup.complete", "seen": request_id()})

@@ -145,3 +145,46 @@ def test_a_strange_exception_is_told_as_far_as_possible() -> None:
             raise RuntimeError
 
     assert attributes(Awful())["exception.stacktrace"] == "<unprintable Awful>"
+
+
+def test_notes_that_refuse_to_be_told_cost_no_line() -> None:
+    class Unwilling:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    error = ValueError("boom")
+    error.__notes__ = [Unwilling(), "told"]  # type: ignore[list-item]  # what a careless library does
+    assert attributes(error)["exception.notes"] == ["<unprintable Unwilling>", "told"]
+
+    class Awful(Exception):  # noqa: N818
+        @property
+        def __notes__(self) -> list[str]:  # type: ignore[override]  # as awful as can be
+            raise RuntimeError
+
+    assert attributes(Awful("boom"))["exception.message"] == "boom"
+
+
+@pytest.mark.parametrize("link", ["__cause__", "__context__"])
+def test_exceptions_in_a_circle_are_told_once(link: str) -> None:
+    first, second = ValueError("first"), KeyError("second")
+    group = ExceptionGroup("group", [first, second])
+    setattr(first, link, second)
+    setattr(second, link, group)
+    setattr(group, link, first)
+    told = attributes(group)
+    assert [linked["message"] for linked in told["exception.chain"]] == ["first", "'second'"]
+    assert [member["message"] for member in told["exception.group"]] == ["first", "'second'"]
+
+
+def test_the_variables_of_a_frame_may_refuse_to_be_told() -> None:
+    class Unwilling:
+        def __getattribute__(self, name: str) -> Any:
+            raise RuntimeError
+
+    def fails() -> None:
+        refused, told = Unwilling(), 1  # noqa: F841 - they are told
+        raise ValueError
+
+    innermost = attributes(raised(fails), exception_locals=True)["exception.locals"][-1]
+    assert innermost["locals"]["told"] == 1
+    assert innermost["locals"]["refused"] == "<unprintable Unwilling>"

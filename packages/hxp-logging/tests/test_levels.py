@@ -276,3 +276,18 @@ def test_reading_never_sees_half_a_file(tmp_path: Path) -> None:
     file.change(lambda rules: [*rules, LevelRule(level=20, logger="a")])
     assert path.stat().st_ino != inode
     assert len(file.poll(0.0) or []) == 2
+
+
+def test_a_program_that_changes_its_folder_follows_the_same_levels(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As daemons do."""
+    monkeypatch.chdir(tmp_path)
+    logging = Logging(LoggingOptions(levels_file="levels.json"), stream=io.StringIO())
+    shared = LoggingOptions(levels_file=str(tmp_path / "levels.json"))
+    other = Logging(shared, stream=io.StringIO(), monotonic=clock)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    logging.set_level("DEBUG")
+    clock.now += 1
+    assert other.describe_levels()["level"] == "DEBUG"

@@ -2,9 +2,11 @@
 
 import gzip
 import io
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hxp_logging import Logging, LoggingOptions, TraceContext, correlation
@@ -155,3 +157,47 @@ def test_a_moment_with_a_zone_keeps_it_and_nonsense_is_refused() -> None:
         parse_since("yesterday", now=NOW)
     with pytest.raises(ValueError, match="unknown level"):
         Query(level="LOUD")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"@timestamp":"2026-11-23T12:00:00Z","labels":"none","log.level":"info"}',
+        b'{"timestamp":"0001-01-01T00:00:00","severity_text":"INFO","attributes":[1]}',
+        b'{"timestamp":"9999-12-31T23:59:59","severity_text":"INFO","request_id":5,"trace_id":1,"span_id":"x"}',
+        b'{"timestamp":5,"severity_text":"INFO","logger":[],"body":{},"attributes":{"exception.stacktrace":5}}',
+        b'{"severity_text":["INFO"]}',
+        b"[]",
+        b"\xff\x00{",
+    ],
+)
+def test_a_strange_line_is_shown_as_well(raw: bytes) -> None:
+    """Others may write to a file too."""
+    line = parse_line(raw)
+    assert line.pretty(colour=True)
+    assert isinstance(line.said, str)
+    assert not Query(level="ERROR", logger="x", request_id="y", since=NOW, text="z").fits(line)
+
+
+def test_a_file_that_vanishes_while_it_is_followed_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    path.write_text("old\n")
+    lines = follow_files(path, sleep=lambda _: None)
+    assert next(lines) is None
+    looks = itertools.count()
+    real = Path.stat
+
+    def stat(self: Path, **options: Any) -> Any:
+        if self == path and next(looks) == 1:  # right after the first look
+            path.unlink()
+        return real(self, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert next(lines) is None
+    assert next(lines) is None
+    path.write_text("new\n")
+    found = next(lines)
+    assert found is not None
+    assert found.raw == "new"

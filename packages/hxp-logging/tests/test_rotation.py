@@ -204,6 +204,23 @@ def test_logrotate_may_rename_or_cut_the_file(tmp_path: Path) -> None:
     assert path.read_bytes() == b"four\n"
 
 
+def test_a_program_that_changes_its_folder_goes_on_in_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As daemons do."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    ticks = Clock()
+    sink = make(Path("log"), Rotation(size=1, compress=False), Clock(), ticks)
+    sink.write(b"1\n", 20)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    ticks.now += 1
+    sink.write(b"2\n", 20)
+    sink.flush(10)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [".log.lock", "log", "log.000001"]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_folder_that_vanishes_is_made_again(tmp_path: Path) -> None:
     """D2."""
     path = tmp_path / "deep" / "log"

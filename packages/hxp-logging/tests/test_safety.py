@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,7 +11,7 @@ from uuid import UUID
 
 import orjson
 import pytest
-from hxp_logging import Logging, LoggingOptions, correlation
+from hxp_logging import Logging, LoggingOptions, bind_context, correlation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -233,3 +234,100 @@ def test_a_secret_that_holds_another_goes_as_a_whole() -> None:
 
 def test_a_short_secret_would_hide_half_the_log() -> None:
     assert not Logging().register_secret("1234567")
+
+
+class Unwilling:
+    """Refuses to be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("refused")
+
+
+class Unbound:
+    """Like the proxy of a request where there is none: whatever is asked of it raises."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("there is no request")
+
+
+class Shifting(Mapping[str, int]):
+    """Like a dictionary that another thread changes meanwhile."""
+
+    def __getitem__(self, name: str) -> int:
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    def __len__(self) -> int:
+        return 1
+
+
+class Unhashable(str):
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        raise TypeError("refused")
+
+
+class Measured(float):
+    """As NumPy's numbers are."""
+
+
+@pytest.mark.parametrize("style", ["json", "ecs", "console"])
+@pytest.mark.parametrize("kind", [Unwilling, Unbound, Shifting])
+def test_a_value_that_refuses_to_be_told_costs_no_line(style: str, kind: type) -> None:
+    value = kind()
+    text = write(style, "event", alone=value, in_a_list=[value, 1], in_a_mapping={"a": value, "b": 2}, other="told")
+    assert text.count(f"<unprintable {kind.__name__}>") == 3
+    assert "told" in text
+    with bind_context(bound=value):
+        assert "unprintable" in write(style, "event", exc_info=ValueError("x"))
+
+
+@pytest.mark.parametrize("style", ["json", "ecs", "console"])
+@pytest.mark.parametrize("kind", [Unwilling, Unbound, Unhashable])
+def test_an_event_that_refuses_to_be_told_costs_no_line(style: str, kind: Any) -> None:
+    event = kind("said") if kind is Unhashable else kind()
+    text = write(style, event, a=[1], pair=(event, event))
+    assert f"<unprintable {kind.__name__}>" in text or text.count("said") == 3
+
+
+def test_numbers_of_other_kinds_are_numbers() -> None:
+    assert attributes(a=Measured(1.5), b=[Measured(2.5)]) == {"a": 1.5, "b": [2.5]}
+    assert attributes(a=Measured("nan")) == {"a": None}
+
+
+@pytest.mark.parametrize("style", ["json", "ecs", "console"])
+def test_what_holds_itself_is_told_as_far_as_it_is_bounded(style: str) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    circle: dict[str, Any] = {}
+    circle["self"] = circle
+    assert write(style, "event", a=endless, b=circle).count("[too deep]") == 2
+
+
+def test_every_way_to_name_an_exception_is_understood() -> None:
+    def told(**fields: Any) -> Any:
+        return attributes(**fields).get("exception.type")
+
+    with pytest.raises(ValueError, match="x") as caught:
+        raise ValueError("x")
+    assert told(exc_info=caught.value) == told(exc_info=caught._excinfo) == "ValueError"
+    assert told(exc_info=(None, None, None)) is None
+    assert told(exc_info=True) is None
+
+
+def test_an_exception_may_be_named_to_exception_as_well() -> None:
+    """As programs do that come from the standard library."""
+    stream = io.StringIO()
+    log = Logging(LoggingOptions(format="json"), stream=stream).get_logger("x").bind(self="me", event="e")
+    try:
+        orjson.loads("x")
+    except ValueError:
+        log.exception("failed")
+        log.exception("failed", exc_info=True)  # noqa: G202 - what is tested
+        log.exception("failed", exc_info=KeyError("other"))
+    told = [orjson.loads(line)["attributes"] for line in stream.getvalue().splitlines()]
+    assert [fields["exception.type"] for fields in told] == ["orjson.JSONDecodeError"] * 2 + ["KeyError"]
+    assert told[0]["self"] == "me"

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -96,6 +97,53 @@ def test_a_registered_secret_is_hidden_in_every_encoding(style: str, form: str) 
     assert told.count("[redacted]") >= 5
     assert "before" in told
     assert "after" in told
+
+
+QUOTED = "canary's (very) own! *secret~ ab?ab>value"
+
+
+def quoted_forms() -> dict[str, str]:
+    encoded = base64.b64encode(QUOTED.encode()).decode()
+    assert "+" in encoded
+    assert "/" in encoded
+    return {
+        "repr of a text with both quotes": repr('"' + QUOTED),
+        "repr of bytes with both quotes": repr(b'"' + QUOTED.encode()),
+        "encodeURIComponent": quote(QUOTED, safe="!~*'()"),
+        "query of a URL": quote(QUOTED, safe="!$&'()*+,;=:@/?~"),
+        "base64 in a URL": quote(encoded, safe=""),
+        "base64 in a URL, lower": re.sub("%..", lambda match: match[0].lower(), quote(encoded, safe="")),
+    }
+
+
+@pytest.mark.parametrize("form", quoted_forms())
+def test_a_secret_with_quotes_and_marks_is_hidden_however_it_is_written(form: str) -> None:
+    """L4: what Python, browsers and HTTP clients make of it."""
+    told = written(lambda logging: logging.get_logger("x").info("sent", a=quoted_forms()[form]), secrets=(QUOTED,))
+    assert "[redacted]" in told
+    assert "canary" not in told
+    assert "value" not in told
+    assert base64.b64encode(QUOTED.encode()).decode()[4:12] not in told
+
+
+def test_a_secret_that_is_registered_while_the_search_is_built_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """L4: another thread may register one while the first line is written."""
+    secrets = Secrets(shapes=False)
+    secrets.register("first-canary-secret")
+    build = secrets._search
+    other = threading.Thread(target=secrets.register, args=("second-canary-secret",))
+
+    def search() -> Callable[[bytes], bool]:
+        made = build()
+        monkeypatch.undo()
+        other.start()
+        return made
+
+    monkeypatch.setattr(secrets, "_search", search)
+    secrets.is_suspect(b"a line")
+    other.join()
+    assert secrets.is_suspect(b"first-canary-secret")
+    assert secrets.is_suspect(b"second-canary-secret")
 
 
 @pytest.mark.parametrize("style", ["json", "ecs", "console"])

@@ -50,6 +50,7 @@ def test_arguments_that_do_not_fit_lose_nothing(logging: Logging, stream: io.Str
     ]
     handler.handle(stdlib.makeLogRecord({"msg": "%d %d", "args": ("x",), "levelno": stdlib.ERROR, "name": "lib"}))
     assert lines(stream)[0]["body"] == "%d %d"
+    assert lines(stream)[0]["attributes"] == {"args": ["x"]}
 
 
 @pytest.mark.parametrize(("number", "text"), [(1, None), (25, "INFO"), (35, "WARNING"), (99, "CRITICAL")])
@@ -119,3 +120,38 @@ def test_a_program_that_captured_warnings_itself_keeps_that(stream: io.StringIO)
         assert warnings.showwarning is captured
     finally:
         stdlib.captureWarnings(capture=False)
+
+
+def test_the_stack_that_a_record_carries_is_told(logging: Logging, stream: io.StringIO) -> None:
+    stdlib.getLogger("lib").warning("here", stack_info=True)
+    [line] = lines(stream)
+    assert "test_the_stack_that_a_record_carries_is_told" in line["attributes"]["code.stacktrace"]
+
+
+def test_a_secret_is_hidden_wherever_a_record_carries_it(logging: Logging, stream: io.StringIO) -> None:
+    """L4: split over message and arguments, in extra, in its names, in bytes, in an exception's cause."""
+    logging.register_secret("canary-secret")
+    log = stdlib.getLogger("lib")
+    log.warning("canary-%s", "secret", extra={"key_of_canary-secret": 1, "nested": {"data": [b"x canary-secret"]}})
+    log.warning("%(a)s", {"a": ["canary-secret"]})
+    log.warning(b"canary-secret")
+    error = ValueError("outer")
+    error.__cause__ = KeyError("canary-secret")
+    log.error("failed", exc_info=error, stack_info=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("canary-secret", stacklevel=1)
+    assert len(lines(stream)) == 5
+    assert "canary-secret" not in stream.getvalue()
+
+
+def test_uvicorns_access_records_are_told_in_one_line(logging: Logging, stream: io.StringIO) -> None:
+    """L1: with what uvicorn passes, and a path that tries to begin a line."""
+    path = "/x?key=sk-abcdefghijklmnop1234&\r\n\x1b[31m"
+    arguments = ("127.0.0.1:1234", "GET", path, "1.1", 200)
+    stdlib.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', *arguments)
+    stdlib.getLogger("uvicorn.error").info("Started", extra={"color_message": "\x1b[36mStarted\x1b[0m"})
+    access, started = lines(stream)
+    assert access["body"] == '127.0.0.1:1234 - "GET /x?key=[redacted]&\r\n\x1b[31m HTTP/1.1" 200'
+    assert started["attributes"] == {}
+    assert "\x1b" not in stream.getvalue()

@@ -7,7 +7,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from ._secret import Secrets, printable_text
+from ._secret import Secrets, printable_text, unprintable
 from ._shape import MARK
 
 CONTENT_MARK = "[content off]"
@@ -76,6 +76,8 @@ class Cleaner:
         error = rest.pop(_EXCEPTION)
         if error is True:
             error = sys.exception()
+        elif isinstance(error, tuple) and len(error) == 3:  # as `sys.exc_info()` returns it
+            error = error[1]
         cleaned = self.clean(rest)
         if isinstance(error, BaseException):
             cleaned |= exception_fields(error, self, self._secrets, show_locals=self._show_locals)
@@ -84,6 +86,10 @@ class Cleaner:
     def clean(self, fields: Mapping[Any, Any]) -> dict[str, Any]:
         """Return fields that any encoder can write."""
         return _Walk(self).mapping(fields, 0)
+
+    def event(self, event: object) -> str:
+        """Return what an event says, whatever it is."""
+        return self.text(event if type(event) is str else _describe(event))
 
     def text(self, text: str) -> str:
         """Return a text of bounded length that can be encoded."""
@@ -118,14 +124,22 @@ class _Walk:
         return cleaned
 
     def value(self, value: Any, depth: int) -> Any:
+        try:
+            return self._told(value, depth)
+        except Exception:  # noqa: BLE001 - a strange object must not cost the line that tells of it
+            return unprintable(value)
+
+    def _told(self, value: Any, depth: int) -> Any:
         if isinstance(value, Lazy):
             value = _compute(value)
         if isinstance(value, Enum):
             value = value.value
         if isinstance(value, str):
             return self.text(value)
-        if value is None or isinstance(value, bool | float) or (isinstance(value, int) and _is_64_bit(value)):
+        if value is None or isinstance(value, bool) or (isinstance(value, int) and _is_64_bit(value)):
             return value
+        if isinstance(value, float):
+            return float(value)  # NumPy's is a subclass, which the encoder refuses
         return self._nested(value, depth) if depth < _MAX_DEPTH else "[too deep]"
 
     def _nested(self, value: Any, depth: int) -> Any:
@@ -142,7 +156,7 @@ class _Walk:
 
     def _mark_of_pair(self, value: Any) -> str | None:
         """Headers come as pairs: the first item is the name of the second."""
-        if not (isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], str | bytes)):
+        if not (isinstance(value, list | tuple) and len(value) == 2 and issubclass(type(value[0]), str | bytes)):
             return None
         return self._cleaner.mark_of(_name_of(value[0]))
 
@@ -174,19 +188,19 @@ def _as_mapping(value: Any) -> Mapping[Any, Any] | None:
 
 def _describe(value: Any) -> str:
     try:
+        if isinstance(value, str):
+            return str.__str__(value)
         if hasattr(value, "isoformat"):
             return str(value.isoformat())
         if isinstance(value, int):
             return hex(value)[:_MAX_NAMES] if value.bit_length() > 10_000 else str(value)  # str refuses huge ones
         return repr(value) if isinstance(value, bytes | bytearray | BaseException) else str(value)
     except Exception:  # noqa: BLE001 - a strange object must not stop the program that logs it
-        return f"<unprintable {type(value).__name__}>"
+        return unprintable(value)
 
 
 def _name_of(name: Any) -> str:
     """Return a name as text; names of headers are bytes, and one that is a secret's must be known as such."""
-    if isinstance(name, str):
-        return name
     return name.decode("latin-1") if isinstance(name, bytes) else _describe(name)
 
 

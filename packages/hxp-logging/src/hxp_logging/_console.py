@@ -53,7 +53,7 @@ class ConsoleLine:
         parts = [
             self._paint("2", stamp),
             self._paint(_COLOURS[level], f"{NAMES[level]:<8}"),
-            self._safe(self._cleaner.text(str(event))).ljust(_EVENT_WIDTH if fields else 0),
+            self._safe(self._cleaner.event(event)).ljust(_EVENT_WIDTH if fields else 0),
             *(f"{self._paint('36', self._safe(name))}={self._value(value)}" for name, value in fields.items()),
             self._paint("2", f"[{self._safe(self._cleaner.text(logger))}]"),
         ]

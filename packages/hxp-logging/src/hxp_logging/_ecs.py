@@ -47,7 +47,7 @@ class EcsLine:
         document = {
             "@timestamp": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "log.level": NAMES[level].lower(),
-            "message": self._cleaner.text(str(event)),
+            "message": self._cleaner.event(event),
             "ecs.version": _VERSION,
             "log.logger": self._cleaner.text(logger),
             **self._resource,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ._secret import printable_text
+from ._secret import printable_text, unprintable
 
 if TYPE_CHECKING:
     from ._clean import Cleaner
@@ -75,7 +75,7 @@ def _stack(chain: list[tuple[str, BaseException]]) -> str:
             parts = [*lines, _JOINTS[relation], *parts] if relation else lines
         return "".join(parts)
     except Exception:  # noqa: BLE001 - an exception that cannot be told must not raise another
-        return _unprintable(chain[0][1])
+        return unprintable(chain[0][1])
 
 
 def _short(error: BaseException, cleaner: "Cleaner", depth: int) -> dict[str, Any]:
@@ -93,8 +93,11 @@ def _members(group: BaseExceptionGroup[Any], cleaner: "Cleaner", depth: int) -> 
 
 
 def _notes(error: BaseException, cleaner: "Cleaner") -> list[str]:
-    notes = getattr(error, "__notes__", None)
-    return [cleaner.text(str(note)) for note in notes[:_MAX_NOTES]] if isinstance(notes, list) else []
+    try:
+        notes = getattr(error, "__notes__", None)
+    except Exception:  # noqa: BLE001 - an exception that cannot be told must not raise another
+        return []
+    return [cleaner.event(note) for note in notes[:_MAX_NOTES]] if isinstance(notes, list) else []
 
 
 def _locals(trace: TracebackType | None, cleaner: "Cleaner") -> list[dict[str, Any]]:
@@ -103,7 +106,7 @@ def _locals(trace: TracebackType | None, cleaner: "Cleaner") -> list[dict[str, A
     return [
         {
             "function": frame.f_code.co_qualname,
-            "locals": cleaner.clean({k: _shown(v) for k, v in frame.f_locals.items()}),
+            "locals": cleaner.clean({name: _shown(value) for name, value in frame.f_locals.items()}),
         }
         for frame in frames
     ]
@@ -113,18 +116,14 @@ def _shown(value: Any) -> Any:
     try:
         return value if isinstance(value, str | int | float | bool | dict | list | tuple | None) else repr(value)
     except Exception:  # noqa: BLE001 - a strange object must not stop the program that logs it
-        return f"<unprintable {type(value).__name__}>"
+        return unprintable(value)
 
 
 def _message(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - an exception that cannot be told must not raise another
-        return _unprintable(error)
-
-
-def _unprintable(error: BaseException) -> str:
-    return f"<unprintable {type(error).__name__}>"
+        return unprintable(error)
 
 
 def _type_name(error: BaseException) -> str:

@@ -54,8 +54,9 @@ class FileSink:
     ) -> None:
         from ._archive import Archive  # noqa: PLC0415 - not for those who only write to a stream
 
-        self._path = path  # no pathlib here: importing it would cost more than all of this package
-        self._folder, self._name = os.path.split(os.path.abspath(path))  # noqa: PTH100 - as above
+        # No pathlib here: importing it would cost more than all of this package. A daemon may change its folder.
+        self._path = os.path.abspath(path)  # noqa: PTH100 - as above
+        self._folder, self._name = os.path.split(self._path)
         self._rotation = rotation
         self._clock = clock
         self._now = monotonic

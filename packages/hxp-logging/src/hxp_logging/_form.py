@@ -6,6 +6,9 @@ from urllib.parse import quote, quote_plus
 
 from orjson import dumps
 
+_QUOTES = "\"'"  # beside both of them, Python escapes the apostrophes of a text
+_UNESCAPED = ("", "/", "!*'()", "!$&'()*+,;=:@/?")  # by everybody, Python, JavaScript, and in queries (RFC 3986)
+
 
 def forms_of(value: str, printable: str) -> Iterator[str]:
     """Yield a value as it stands, in Python's and JSON's notations, in URLs, and in base64."""
@@ -14,8 +17,9 @@ def forms_of(value: str, printable: str) -> Iterator[str]:
     units = [int.from_bytes(utf_16[index : index + 2], "big") for index in range(0, len(utf_16), 2)]
     escaped = dumps(printable).decode()[1:-1]
     yield from (value, printable, repr(value)[1:-1], repr(data)[2:-1], escaped)
+    yield from (repr(_QUOTES + value)[4:-1], repr(_QUOTES.encode() + data)[5:-1])
     yield "".join(dumps(chr(unit)).decode()[1:-1] if unit < 128 else f"\\u{unit:04x}" for unit in units)
-    for encoded in (quote(data), quote(data, safe=""), quote_plus(data)):
+    for encoded in (quote_plus(data), *(quote(data, safe=safe) for safe in _UNESCAPED)):
         yield encoded
         yield _lower_escapes(encoded)
     for form in {data, escaped.encode()}:  # a secret inside a JSON document inside base64 keeps JSON's escapes
@@ -31,6 +35,8 @@ def _base64_forms(data: bytes) -> Iterator[str]:
         middle = text[first:last]
         yield middle
         yield middle.replace("+", "-").replace("/", "_")
+        yield quote(middle, safe="")
+        yield _lower_escapes(quote(middle, safe=""))
 
 
 def _lower_escapes(text: str) -> str:

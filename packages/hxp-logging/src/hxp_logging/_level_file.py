@@ -29,7 +29,7 @@ class LevelFile:
     """
 
     def __init__(self, path: str, *, boot: str | None = None) -> None:
-        self._path = Path(path)
+        self._path = Path(path).absolute()  # a daemon may change its folder
         self._boot = _boot_id() if boot is None else boot
         self._look_at = 0.0
         self._seen: tuple[int, int, int] | None = None

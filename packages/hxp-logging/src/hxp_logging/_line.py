@@ -68,7 +68,7 @@ class JsonLine:
                 and _BRACKET not in rest  # as a number, which is found five times as fast
                 and (self._is_open(fields) or self.cleaner.are_open(fields))
             )
-        except TypeError:  # what the encoder does not know, and lone surrogates
+        except Exception:  # noqa: BLE001 - what the encoder does not know, lone surrogates, strange events
             head = self.head(logger, level, event)
             plain = False
         if not plain:
@@ -107,7 +107,7 @@ class JsonLine:
             "severity_number": SEVERITY_NUMBERS[level],
             "logger": text(logger),
             **self._resource,
-            "body": text(event if isinstance(event, str) else str(event)),
+            "body": self.cleaner.event(event),
         }
         head = b'Z",%b,"attributes":' % self._hidden(dumps(members))[1:-1]
         if type(event) is str and len(event) <= MAX_EVENT:

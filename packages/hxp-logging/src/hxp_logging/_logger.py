@@ -63,7 +63,7 @@ class Logger:
         self._channel = channel
         self._bound = bound
 
-    def bind(self, **fields: Any) -> "Logger":
+    def bind(self, /, **fields: Any) -> "Logger":
         """Return a logger whose lines also carry these fields."""
         return Logger(self._channel, {**self._bound, **fields})
 
@@ -111,4 +111,4 @@ class Logger:
 
     def exception(self, event: str, /, **fields: Any) -> None:
         """Say what failed, with the exception that is being handled."""
-        self.error(event, exc_info=sys.exc_info()[1], **fields)
+        self.error(event, **{"exc_info": sys.exception(), **fields})

@@ -110,3 +110,8 @@ def printable_text(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-8", "backslashreplace").decode()
     return text if type(text) is str else str.__str__(text)
+
+
+def unprintable(value: object) -> str:
+    """Tell of a value that cannot be told."""
+    return f"<unprintable {type(value).__name__}>"

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ._logging import Logging
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+_STACK = "code.stacktrace"  # OpenTelemetry's name
 _OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")  # these bring handlers and do not propagate
 
 
@@ -26,13 +27,16 @@ class Handler(logging.Handler):
         level = nearest_level(record.levelno)
         if channel.threshold > level:
             return
+        fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         try:
             event = record.getMessage()
         except Exception:  # noqa: BLE001 - arguments that do not fit the message are no reason to lose it
-            event = str(record.msg)
-        fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+            event = record.msg
+            fields["args"] = record.args
         if record.exc_info:
             fields["exc_info"] = record.exc_info[1]
+        if record.stack_info:
+            fields[_STACK] = record.stack_info
         channel.core.emit(channel, level, event, fields)
 
 

@@ -10,7 +10,7 @@ Example:
 
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from . import _default
@@ -98,7 +98,7 @@ class CorrelationMiddleware:
                         "request",
                         method=scope.get("method"),
                         path=scope["path"],
-                        status=exchange.status,
+                        status=exchange.status or None,  # None: the client left before there was an answer
                         seconds=round(self._now() - began, 6),
                     )
 
@@ -114,6 +114,8 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         """Send a message on; the first one carries the request id."""
+        if message["type"] == "websocket.close" and not self.status:
+            self.status = 403  # what a server answers if there was no handshake yet
         if message["type"] in {"http.response.start", "websocket.accept", "websocket.http.response.start"}:
             self.status = message.get("status", 101)
             headers = [pair for pair in message.get("headers") or () if pair[0].lower() != b"x-request-id"]
@@ -126,8 +128,9 @@ class _Exchange:
             self.status = self.status or 500
             return
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_FAILURE))]
-        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
-        await self.send({"type": "http.response.body", "body": _FAILURE})
+        with suppress(Exception):  # the client may be gone: what the application raised matters more
+            await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+            await self.send({"type": "http.response.body", "body": _FAILURE})
 
 
 def _pick(scope: Scope) -> dict[bytes, str | None]:

@@ -8,9 +8,10 @@ Example:
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from os import SEEK_END
+from os import SEEK_END, fstat
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -243,7 +244,7 @@ class _Tail:
                 self._leave(self._stream)
             self._open()
             lines += self._read()
-        elif self._stream is not None and self._path.stat().st_size < self._stream.tell():
+        elif self._stream is not None and fstat(self._stream.fileno()).st_size < self._stream.tell():
             self._stream.seek(0)  # it was cut
             lines += self._read()
         return lines
@@ -263,7 +264,7 @@ class _Tail:
         """Another process may write to a file for a moment after it was put aside."""
         if self._before is None:
             return []
-        lines = [parse_line(raw) for raw in self._before.read().splitlines()]
+        lines = [parse_line(raw) for raw in self._before.read().split(b"\n") if raw]
         self._looks -= not lines
         if self._looks == 0:
             self._before.close()
@@ -277,11 +278,12 @@ class _Tail:
         return [parse_line(raw) for raw in whole]
 
     def _open(self) -> None:
-        self._inode, self._rest = _inode(self._path), b""
-        try:
-            self._stream: IO[bytes] | None = self._path.open("rb")
-        except FileNotFoundError:
-            self._stream = None
+        self._inode: int | None = None
+        self._stream: IO[bytes] | None = None
+        self._rest = b""
+        with suppress(FileNotFoundError):
+            self._stream = self._path.open("rb")
+            self._inode = fstat(self._stream.fileno()).st_ino
 
 
 def _inode(path: Path) -> int | None:
@@ -293,13 +295,14 @@ def _inode(path: Path) -> int | None:
 
 def _from_ecs(told: dict[str, Any]) -> dict[str, Any]:
     names = {"error.type": "type", "error.message": "message", "error.stack_trace": "stacktrace"}
+    labels = told.get("labels", {})
     errors = {f"exception.{new}": told[name] for name, new in names.items() if name in told}
     return {
         "timestamp": told["@timestamp"],
         "severity_text": str(told.get("log.level", "")).upper(),
         "logger": told.get("log.logger", ""),
         "body": told.get("message", ""),
-        "attributes": {**told.get("labels", {}), **errors},
+        "attributes": {**(labels if isinstance(labels, dict) else {"labels": labels}), **errors},
         **{ours: told[theirs] for ours, theirs in _ECS_IDS.items() if theirs in told},
     }
 
@@ -307,7 +310,7 @@ def _from_ecs(told: dict[str, Any]) -> dict[str, Any]:
 def _seconds(stamp: str) -> float:
     try:
         return datetime.fromisoformat(stamp).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 
