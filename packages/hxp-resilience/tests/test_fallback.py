@@ -70,7 +70,7 @@ def test_it_says_what_it_is_given() -> None:
     for wrong in ({}, {"function": len, "value": 1}):
         with pytest.raises(ValueError, match="not both"):
             Fallback(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="predicate"):
+    with pytest.raises(ValueError, match="predicate"):
         FallbackOptions(7)  # type: ignore[arg-type]
     assert "len" in Fallback(len).explain()
     assert "a fixed value" in Fallback(value=1).explain()

@@ -234,7 +234,9 @@ def test_the_twins_are_one_text() -> None:
     fragments = [Retry.fragment, CircuitBreaker.fragment, Timeout.fragment, Bulkhead.fragment]
     asynchronous = weave(fragments, asynchronous=True)
     plain = weave(fragments, asynchronous=False)
-    assert asynchronous.replace("async def", "def").replace("await ", "").replace("_async(", "_sync(") == plain
+    same = asynchronous.replace("async def", "def").replace("await ", "").replace("_async(", "_sync(")
+    refusal = ["if type(result) is Coroutine:", "refuse(function, result)"]  # what the other awaits
+    assert same.splitlines() == [line for line in plain.splitlines() if line.strip() not in refusal]
     assert "await" not in plain
 
 

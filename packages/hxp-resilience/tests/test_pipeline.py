@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -222,9 +223,7 @@ def test_hooks_hear_of_every_policy() -> None:
     ]
 
 
-def test_a_hook_that_fails_harms_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    reported = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda note: reported.append((note.exc_type, note.err_msg)))
+def test_a_hook_that_fails_harms_no_call(caplog: pytest.LogCaptureFixture) -> None:
     hook = RecordingHook()
 
     def broken(_event: object) -> None:
@@ -235,7 +234,23 @@ def test_a_hook_that_fails_harms_no_call(monkeypatch: pytest.MonkeyPatch) -> Non
     breaker.watch(hook)
     breaker.isolate()
     assert hook.kinds() == ["circuit.isolated"]
-    assert reported == [(ZeroDivisionError, "A hook failed on circuit.isolated")]
+    assert [record.getMessage() for record in caplog.records] == ["a hook failed on circuit.isolated"]
+    assert caplog.records[0].exc_info is not None
+    assert caplog.records[0].exc_info[0] is ZeroDivisionError
+
+
+def test_a_hook_that_fails_harms_no_program_without_a_test_around_it() -> None:
+    program = """
+from hxp_resilience import CircuitBreaker
+breaker = CircuitBreaker("m")
+breaker.watch(lambda event: 1 / 0)
+breaker.isolate()
+print(breaker.state)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, "isolated\n")
+    assert "a hook failed on circuit.isolated" in run.stderr
+    assert "ZeroDivisionError" in run.stderr
 
 
 async def test_the_wall_clock_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,13 +106,23 @@ def test_a_key_that_is_in_use_is_kept_while_there_is_room(clock: ManualClock) ->
             limit.acquire(key)
 
 
+def test_when_all_keys_are_in_use_one_of_them_is_forgotten_for_each_new_one(clock: ManualClock) -> None:
+    limit = RateLimit(RateLimitOptions(1, per=1000.0, max_keys=50), clock=clock)
+    for key in range(1000):
+        limit.acquire(key)
+        assert limit.statistics().keys == min(key + 1, 50)
+    limit.reload(RateLimitOptions(1, per=1000.0, max_keys=10))
+    limit.acquire("another")
+    assert limit.statistics().keys == 10
+
+
 def test_a_key_costs_little(clock: ManualClock) -> None:
     limit = RateLimit(RateLimitOptions(10, per=1000.0, max_keys=200_000), clock=clock)
     keys = [str(number) for number in range(100_000)]
     for key in keys:
         limit.acquire(key)
-    times = limit._arrivals.times
-    assert (sys.getsizeof(times) + sum(sys.getsizeof(due) for due in times.values())) / len(keys) <= 120
+    times, pointers = limit._arrivals.times, 8 * len(keys)  # of the keys that are yet to be looked at
+    assert (sys.getsizeof(times) + pointers + sum(sys.getsizeof(due) for due in times.values())) / len(keys) <= 120
 
 
 @pytest.fixture
@@ -216,6 +226,19 @@ def test_in_shadow_mode_nothing_is_refused(clock: ManualClock) -> None:
     assert [pipeline.call_sync(len, "abc") for _ in range(5)] == [3] * 5
     assert pipeline.statistics()["rate_limit"].refused == 3
     assert [event.shadow for event in hook.events] == [True] * 3
+
+
+def test_in_shadow_mode_as_many_are_counted_as_would_have_been_refused(clock: ManualClock) -> None:
+    shadow = RateLimit(RateLimitOptions(2, per=1.0, shadow=True), clock=clock)
+    earnest, refused = RateLimit(2, per=1.0, clock=clock), 0
+    for _ in range(50):
+        shadow.acquire()
+        try:
+            earnest.acquire()
+        except RateLimitedError:
+            refused += 1
+        clock.advance(0.2)
+    assert shadow.statistics().refused == refused > 20
 
 
 def test_other_options_keep_what_was_used(clock: ManualClock) -> None:

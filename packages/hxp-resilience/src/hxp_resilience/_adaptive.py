@@ -204,13 +204,16 @@ except BaseException as error:
 
     def _seated(self, place: _Place, *, admitted: bool, deadline_first: bool) -> _Token:
         if admitted:
-            return place.tenant, self._clock()
+            deadline = current_deadline() if deadline_first else None
+            if deadline is None or deadline.remaining() > 0:
+                return place.tenant, self._clock()
+            self._give_back(place.tenant)
         self._refused += 1
         if self.hooks:
             self.tell("adaptive_limit.refused", "displaced" if place.displaced else "no place became free in time")
         timeline = (f"waited {self._clock() - place.since:.3f} s in the queue",)
         if deadline_first and not place.displaced:
-            raise DeadlineExceededError("the deadline passed in the queue", timeline=timeline)
+            raise DeadlineExceededError("the deadline passed in the queue", timeline=timeline, asked=False)
         message = "a more urgent call took the place" if place.displaced else "no place became free in time"
         raise BulkheadFullError(message, retry_after=1.0, timeline=(*timeline, message))
 

@@ -48,15 +48,13 @@ def seconds_asked(error: object, wall: Callable[[], datetime] | None = None) -> 
     Returns:
         Seconds, never negative; None if nothing was asked for, or nothing that makes sense.
     """
-    value = getattr(error, "retry_after", None)
-    if value is None and not (hasattr(error, "headers") or hasattr(error, "response")):
-        return None
-    if value is None:
-        headers = getattr(error, "headers", None) or getattr(getattr(error, "response", None), "headers", None)
-        try:
+    try:
+        value = getattr(error, "retry_after", None)
+        if value is None:
+            headers = getattr(error, "headers", None) or getattr(getattr(error, "response", None), "headers", None)
             value = headers.get("Retry-After") or headers.get("retry-after") if headers is not None else None
-        except Exception:  # noqa: BLE001 (somebody else's object; then nothing was asked for)
-            value = None
+    except Exception:  # noqa: BLE001 (somebody else's object; then nothing was asked for)
+        value = None
     if isinstance(value, str):
         value = _read(value.strip(), wall)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -78,7 +76,7 @@ def _read(text: str, wall: Callable[[], datetime] | None) -> float | None:
 
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one with a year that no computer counts to
         return None
     if moment.tzinfo is None:  # "-0000": the moment is in UTC all the same
         moment = moment.replace(tzinfo=UTC)

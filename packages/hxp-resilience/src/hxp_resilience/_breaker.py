@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, ClassVar
 
 from ._circuit import Circuit, CircuitBreakerOptions, CircuitState
 from ._matching import matcher
 from ._policy import BasePolicy
-from .errors import BudgetExceededError, BulkheadFullError, CircuitOpenError, RateLimitedError
+from .errors import CircuitOpenError, ResilienceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
     from ._matching import Matcher
 
     _Token: TypeAlias = int | tuple[int, float]  # the epoch, and when the call began if it is timed
 
-_REFUSED_HERE = (BulkheadFullError, BudgetExceededError, CircuitOpenError, RateLimitedError)
-_PERMITS = Lock()  # held for one test and one assignment
+_PERMITS = RLock()  # held for one test and one assignment
 _NEVER = -1  # the epoch of a call that was let through although it should not have been
 
 
@@ -89,8 +88,8 @@ else:
     {p}._succeeded_with({t}, result)
 """
     # One for all: it is held for a few transitions, never during a call, and a lock in each breaker would cost
-    # a third of its memory.
-    _lock: ClassVar[Lock] = Lock()
+    # a third of its memory. A finalizer that settles a call in the midst of one may enter it again.
+    _lock: ClassVar[RLock] = RLock()
 
     def __init__(
         self,
@@ -229,14 +228,22 @@ else:
             raise CircuitOpenError(message, retry_after=retry_after, timeline=(story,))
 
     def _failed_with(self, token: _Token, error: BaseException) -> None:
-        if not isinstance(error, Exception) or isinstance(error, _REFUSED_HERE):
+        if not isinstance(error, Exception) or (isinstance(error, ResilienceError) and not error.asked):
             self._settle(token, None)  # cancelled, or refused on our side: the target was not asked
         else:
-            self._settle(token, self._judge is None or self._judge[0](error))
+            self._settle(token, self._judge is None or self._ask(self._judge[0], token, error))
 
     def _succeeded_with(self, token: _Token, result: object) -> None:
         predicate = None if self._judge is None else self._judge[1]
-        self._settle(token, predicate is not None and predicate(result))
+        self._settle(token, predicate is not None and self._ask(predicate, token, result))
+
+    def _ask(self, predicate: Callable[[Any], bool], token: _Token, outcome: Any) -> bool:
+        """Ask a predicate of the user; one that raises leaves no permit behind."""
+        try:
+            return bool(predicate(outcome))
+        except BaseException:
+            self._settle(token, None)
+            raise
 
     def _settle(self, token: _Token, failed: bool | None) -> None:  # noqa: FBT001 (three outcomes)
         epoch, started = token if isinstance(token, tuple) else (token, None)

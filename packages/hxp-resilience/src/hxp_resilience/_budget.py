@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from ._event import Event, tell
+from ._valid import not_negative, positive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,12 +34,11 @@ class RetryBudgetOptions:
     shadow: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 10:
+        not_negative("share", self.share)
+        if self.share > 10:
             raise ValueError(f"share must be from 0 to 10, not {self.share!r}")
-        if not 0 <= self.floor < float("inf"):
-            raise ValueError(f"floor must be finite and not negative, not {self.floor!r}")
-        if not 0 < self.window < float("inf"):
-            raise ValueError(f"window must be positive and finite, not {self.window!r}")
+        not_negative("floor", self.floor)
+        positive("window", self.window)
 
 
 class Balance:
@@ -126,7 +126,7 @@ class RetryBudget:
         name: str = "retry_budget",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if options is None or isinstance(options, int | float):
+        if not isinstance(options, RetryBudgetOptions):
             options = RetryBudgetOptions() if options is None else RetryBudgetOptions(share=options)
         self.name = name
         self.options = options
@@ -134,7 +134,7 @@ class RetryBudget:
         self._balance = Balance()
         self._clock = clock
         self._refused = 0
-        self._lock = Lock()
+        self._lock = RLock()  # one that a finalizer may enter again
 
     def deposit(self, cost: float = 1.0) -> None:
         """Count a call that somebody asked for."""

@@ -6,10 +6,12 @@ import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from threading import RLock
 from typing import TYPE_CHECKING, ClassVar
 
 from ._deadline import current_deadline
 from ._policy import BasePolicy
+from ._valid import patience, whole
 from ._waiter import TaskWaiter, ThreadWaiter
 from .errors import BulkheadFullError, DeadlineExceededError
 
@@ -36,10 +38,9 @@ class BulkheadOptions:
     shadow: bool = False
 
     def __post_init__(self) -> None:
-        if self.max_concurrent < 1 or self.max_queued < 0:
-            raise ValueError("max_concurrent must be at least 1 and max_queued at least 0")
-        if self.queue_timeout is not None and not self.queue_timeout >= 0:
-            raise ValueError(f"queue_timeout must not be negative, not {self.queue_timeout!r}")
+        whole("max_concurrent", self.max_concurrent, least=1)
+        whole("max_queued", self.max_queued, least=0)
+        patience("queue_timeout", self.queue_timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Bulkhead(BasePolicy[BulkheadOptions]):
         False
     """
 
-    __slots__ = ("_clock", "_most", "_refused", "_running", "_waiters")
+    __slots__ = ("_clock", "_lock", "_most", "_refused", "_running", "_waiters")
 
     # No other thread comes between a test and the assignment after it: under the interpreter's lock a thread is
     # changed at calls and backward jumps only.
@@ -111,6 +112,7 @@ finally:
         self._most = options.max_concurrent
         self._running = 0
         self._refused = 0
+        self._lock = RLock()  # held to line up, so that the queue is not longer than it may be
         self._waiters: OrderedDict[TaskWaiter | ThreadWaiter, None] = OrderedDict()
 
     def statistics(self) -> BulkheadStatistics:
@@ -207,14 +209,10 @@ finally:
 
     async def _queue_async(self) -> None:
         limit, deadline_first = self._patience()
-        if self._is_full():
-            return
         loop = asyncio.get_running_loop()
         waiter = TaskWaiter(loop, self.release)
-        if self._running < self._most:  # another thread gave one back in the meantime
-            self._running += 1
+        if not self._line_up(waiter):
             return
-        self._waiters[waiter] = None
         timer = None if limit is None else loop.call_later(limit, self._expire, waiter)
         started = self._clock()
         try:
@@ -229,16 +227,15 @@ finally:
                 timer.cancel()
         if not admitted:
             self._give_up(started, deadline_first=deadline_first)
+        elif deadline_first and self._patience_is_over():
+            self.release()
+            self._give_up(started, deadline_first=True)
 
     def _queue_sync(self) -> None:
         limit, deadline_first = self._patience()
-        if self._is_full():
-            return
         waiter = ThreadWaiter()
-        if self._running < self._most:  # another thread gave one back in the meantime
-            self._running += 1
+        if not self._line_up(waiter):
             return
-        self._waiters[waiter] = None
         started = self._clock()
         try:
             admitted = waiter.wait(limit)
@@ -250,18 +247,34 @@ finally:
             self._waiters.pop(waiter, None)
         if not admitted:
             self._give_up(started, deadline_first=deadline_first)
+        elif deadline_first and self._patience_is_over():
+            self.release()
+            self._give_up(started, deadline_first=True)
 
-    def _is_full(self) -> bool:
-        """Raise when the queue has no room; in shadow mode everybody goes in, and this is True."""
-        if not self.options.shadow and len(self._waiters) < self.options.max_queued:
-            return False
+    def _line_up(self, waiter: TaskWaiter | ThreadWaiter) -> bool:
+        """Go to the end of the queue and return True; or go in: a place is free, or shadow mode keeps nobody waiting.
+
+        Raises:
+            BulkheadFullError: The queue has no room.
+        """
+        options = self.options
+        with self._lock:
+            room = len(self._waiters) < options.max_queued and not options.shadow
+            # As in the fragment, no other thread comes between this test and the place in the queue: who gives a place
+            # back does so before the one, or after the other and sees the waiter.
+            if self._running < self._most:
+                self._running += 1
+                return False
+            if room:
+                self._waiters[waiter] = None
+                return True
         self._refused += 1
         if self.hooks:
             self.tell("bulkhead.refused", "the queue is full", shadow=self.options.shadow)
         if not self.options.shadow:
             raise self._full("the queue is full")
         self._running += 1
-        return True
+        return False
 
     def _give_up(self, started: float, *, deadline_first: bool) -> None:
         self._refused += 1
@@ -269,7 +282,7 @@ finally:
             self.tell("bulkhead.refused", "no place became free in time")
         timeline = (f"waited {self._clock() - started:.3f} s in the queue",)
         if deadline_first:
-            raise DeadlineExceededError("the deadline passed in the queue", timeline=timeline)
+            raise DeadlineExceededError("the deadline passed in the queue", timeline=timeline, asked=False)
         raise self._full("no place became free in time", timeline)
 
     def _patience(self) -> tuple[float | None, bool]:
@@ -282,6 +295,11 @@ finally:
         if queue_timeout is None or left < queue_timeout:
             return left, True
         return queue_timeout, False
+
+    @staticmethod
+    def _patience_is_over() -> bool:
+        deadline = current_deadline()
+        return deadline is not None and deadline.remaining() <= 0
 
     def _expire(self, waiter: TaskWaiter) -> None:
         self._waiters.pop(waiter, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ._valid import not_negative, positive, share, whole
 from ._window import CountWindow, TimeWindow
 
 
@@ -46,22 +47,16 @@ class CircuitBreakerOptions:
     shadow: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.failure_rate_threshold <= 1:
-            raise ValueError(f"failure_rate_threshold must be in (0, 1], not {self.failure_rate_threshold!r}")
-        if not 0 < self.slow_call_rate_threshold <= 1:
-            raise ValueError(f"slow_call_rate_threshold must be in (0, 1], not {self.slow_call_rate_threshold!r}")
+        share("failure_rate_threshold", self.failure_rate_threshold)
+        share("slow_call_rate_threshold", self.slow_call_rate_threshold)
         for name in ("slow_call_duration_threshold", "sliding_window_seconds"):
-            seconds = getattr(self, name)
-            if seconds is not None and not 0 < seconds < float("inf"):
-                raise ValueError(f"{name} must be positive and finite, not {seconds!r}")
-        if self.minimum_number_of_calls < 1 or (
-            self.sliding_window_seconds is None and self.minimum_number_of_calls > self.sliding_window_size
-        ):
+            if getattr(self, name) is not None:
+                positive(name, getattr(self, name))
+        for name in ("minimum_number_of_calls", "sliding_window_size", "permitted_calls_in_half_open"):
+            whole(name, getattr(self, name), least=1)
+        if self.sliding_window_seconds is None and self.minimum_number_of_calls > self.sliding_window_size:
             raise ValueError("minimum_number_of_calls must be from 1 to sliding_window_size")
-        if not 0 <= self.wait_duration_in_open_state < float("inf"):
-            raise ValueError("wait_duration_in_open_state must be finite and not negative")
-        if self.permitted_calls_in_half_open < 1:
-            raise ValueError("permitted_calls_in_half_open must be at least 1")
+        not_negative("wait_duration_in_open_state", self.wait_duration_in_open_state)
 
 
 class Circuit(CountWindow):
@@ -115,6 +110,7 @@ class Circuit(CountWindow):
         if self.state is CircuitState.ISOLATED:
             return options.wait_duration_in_open_state
         if self.state is CircuitState.OPEN:
+            self.opened_at = min(self.opened_at, now)  # a clock that went back keeps no circuit open
             left = self.opened_at + options.wait_duration_in_open_state - now
             if left > 0:
                 return left

@@ -10,13 +10,15 @@ from .errors import DeadlineExceededError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from contextvars import Token
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Self
 
 HEADER = "X-Request-Timeout-Ms"
 
 _current: ContextVar[Deadline | None] = ContextVar("hxp_deadline", default=None)
+# What held outside of each deadline entered here, the last first: kept by the context and not by the deadline, which
+# several tasks and threads may enter at once.
+_outside: ContextVar[tuple[Deadline | None, Any] | None] = ContextVar("hxp_deadlines_outside", default=None)
 
 
 class Deadline:
@@ -39,7 +41,7 @@ class Deadline:
         1.5
     """
 
-    __slots__ = ("_clock", "_tokens", "at")
+    __slots__ = ("_clock", "at")
 
     def __init__(
         self,
@@ -51,8 +53,9 @@ class Deadline:
         if (seconds is None) == (at is None):
             raise ValueError("give either the seconds or the moment, and not both")
         self.at = at if at is not None else clock() + (seconds or 0.0)
+        if self.at != self.at:  # not a number
+            raise ValueError("a deadline must be a number of seconds, not nan")
         self._clock = clock
-        self._tokens: list[Token[Deadline | None]] = []
 
     def __repr__(self) -> str:
         return f"<Deadline: {self.remaining():.3f} s left>"
@@ -64,11 +67,13 @@ class Deadline:
     def check(self) -> None:
         """Raise `DeadlineExceededError` when the deadline has passed."""
         if self.at <= self._clock():
-            raise DeadlineExceededError("the deadline has passed", timeline=("not started, the deadline had passed",))
+            timeline = ("not started, the deadline had passed",)
+            raise DeadlineExceededError("the deadline has passed", timeline=timeline, asked=False)
 
     def headers(self) -> dict[str, str]:
-        """Return the header that tells the next server how long this caller still waits."""
-        return {HEADER: str(max(0, round(self.remaining() * 1000)))}
+        """Return the header that tells the next server how long this caller still waits; none if it waits for ever."""
+        left = self.remaining()
+        return {} if left == float("inf") else {HEADER: str(max(0, round(left * 1000)))}
 
     @classmethod
     def from_headers(
@@ -98,8 +103,8 @@ class Deadline:
 
     def __enter__(self) -> Self:
         outer = _current.get()
-        earlier = outer if outer is not None and outer.remaining() < self.remaining() else self
-        self._tokens.append(_current.set(earlier))
+        _outside.set((outer, _outside.get()))
+        _current.set(outer if outer is not None and outer.remaining() < self.remaining() else self)
         return self
 
     def __exit__(
@@ -108,7 +113,10 @@ class Deadline:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _current.reset(self._tokens.pop())
+        outside = _outside.get()
+        if outside is not None:  # else left in another context, in which nothing is to be restored
+            _current.set(outside[0])
+            _outside.set(outside[1])
 
 
 deadline_here = _current.get  # for every call of every policy: a function around it would cost as much again

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from itertools import pairwise
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from ._event import Event, tell
+from ._valid import not_negative
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +40,7 @@ class DegradationOptions:
         for (one, before, _), (two, after, _) in pairwise(self.levels):
             if not before < after:
                 raise ValueError(f"level {two!r} must be entered at a higher pressure than {one!r}")
-        if not 0 <= self.hold < float("inf"):
-            raise ValueError(f"hold must be finite and not negative, not {self.hold!r}")
+        not_negative("hold", self.hold)
 
 
 class Steps:
@@ -117,7 +117,7 @@ class Degradation:
         self._since = clock()
         self._pressure = 0.0
         self._changes = 0
-        self._lock = Lock()
+        self._lock = RLock()
 
     @property
     def level(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ._matching import matcher
 from ._policy import BasePolicy
+from ._twin import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,8 +32,7 @@ class FallbackOptions:
     shadow: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.on, type | tuple) and not callable(self.on):
-            raise TypeError(f"on must be exception types or a predicate, not {self.on!r}")
+        matcher(self.on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ except Exception as error:
         if self._function is None:
             return self._value
         try:
-            return self._function(error, *args, **kwargs)
+            return plain(self._function(error, *args, **kwargs), "the fallback")
         except Exception:
             self._failed += 1
             raise
@@ -239,7 +239,7 @@ else:
         last = error
         for name, function in self._rungs.items():
             try:
-                result = function(*args, **kwargs)
+                result = plain(function(*args, **kwargs), f"the rung {name!r}")
             except Exception as failure:  # noqa: BLE001 (the next rung is for every error)
                 last = failure
             else:

@@ -13,7 +13,8 @@ returned. The text of the synchronous twin is the same with `await` left out and
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from types import CoroutineType, MappingProxyType
+from typing import TYPE_CHECKING, NoReturn
 
 from ._deadline import deadline_here
 from ._traits import traits_here
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _INDENT = "    "
 _CALL = "result = await function(*args, **kwargs)"
+_CHECK = "if type(result) is Coroutine:\n    refuse(function, result)"
 _NESTED = "result = await within(function, *args, **kwargs)"
 
 
@@ -37,13 +39,13 @@ def weave(fragments: Sequence[str], *, asynchronous: bool, nested: bool = False,
         nested: Whether it calls `within(function, …)`, which holds further policies, instead of the function.
         method: Whether it is a method of the one policy, instead of a function that knows its policies.
     """
-    body = _NESTED if nested else _CALL
+    body = _NESTED if nested else _CALL if asynchronous else f"{_CALL}\n{_CHECK}"
     for index, fragment in reversed(list(enumerate(fragments))):
         body = _surround(fragment.strip("\n").format(p=f"p{index}", t=f"t{index}", n=index, inner="{inner}"), body)
     policies = [f"p{index}" for index in range(len(fragments))]
     known, bound = ([], "p0, ") if method else (policies, "")
     lines = [
-        f"def weave({', '.join([*known, 'within', 'deadline_here', 'traits_here'])}):",
+        f"def weave({', '.join([*known, 'within'])}):",
         f"    async def call({bound}function, /, *args, **kwargs):",
         "        deadline = deadline_here()",
         "        if deadline is not None:",
@@ -90,16 +92,26 @@ def fuse(
         A function that takes another one with its arguments, and calls it.
     """
     code = _compiled(tuple(text for _, text in policies), asynchronous=asynchronous, nested=within is not None)
-    return _run(code)(*(policy for policy, _ in policies), within, deadline_here, traits_here)
+    return _run(code)(*(policy for policy, _ in policies), within)
 
 
 def as_method(fragment: str, *, asynchronous: bool) -> Callable[..., Any]:
     """Make the method with which one policy alone calls a function."""
-    return _run(_compiled((fragment,), asynchronous=asynchronous, method=True))(None, deadline_here, traits_here)
+    return _run(_compiled((fragment,), asynchronous=asynchronous, method=True))(None)
+
+
+def _refuse(function: object, result: CoroutineType[Any, Any, Any]) -> NoReturn:
+    result.close()  # nobody will await it
+    raise TypeError(f"{function!r} is a coroutine function: await `call` instead of `call_sync`")
+
+
+_KNOWN = MappingProxyType(
+    {"Coroutine": CoroutineType, "deadline_here": deadline_here, "refuse": _refuse, "traits_here": traits_here}
+)
 
 
 def _run(code: CodeType) -> Callable[..., Callable[..., Any]]:
-    space: dict[str, Any] = {}
+    space: dict[str, Any] = dict(_KNOWN)
     exec(code, space)  # noqa: S102 (the text is ours, see above)
     woven: Callable[..., Callable[..., Any]] = space["weave"]
     return woven

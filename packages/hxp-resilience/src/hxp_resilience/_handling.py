@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import wraps
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from ._twin import is_asynchronous
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Mapping
@@ -27,7 +29,7 @@ class _Rules:
 
     def handle(self, error: Exception) -> Any:
         """Return what to answer instead; raise what the caller shall see."""
-        if self.context:
+        if self.context and self.context not in getattr(error, "__notes__", ()):
             error.add_note(self.context)
         if self.reporter is not None:
             self.reporter.report(error, self.context)
@@ -82,7 +84,7 @@ def handle_errors(
             made = _around_async_generator(rules, function)
         elif isgeneratorfunction(function):
             made = _around_generator(rules, function)
-        elif iscoroutinefunction(function):
+        elif is_asynchronous(function):
             made = _around_coroutine(rules, function)
         else:
             made = _around_function(rules, function)

@@ -13,6 +13,7 @@ from ._deadline import current_deadline
 from ._matching import is_retryable
 from ._policy import BasePolicy
 from ._traits import current_traits
+from ._valid import not_negative, positive, whole
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -44,13 +45,15 @@ class HedgeOptions:
     shadow: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.delay < float("inf"):
-            raise ValueError(f"delay must be finite and not negative, not {self.delay!r}")
-        if self.percentile is not None and not 0 < self.percentile < 1:
-            raise ValueError(f"percentile must be between 0 and 1, not {self.percentile!r}")
-        if self.attempts < 2:
-            raise ValueError(f"attempts must be at least 2, not {self.attempts!r}")
-        if not 1 <= self.minimum_samples <= self.samples:
+        not_negative("delay", self.delay)
+        if self.percentile is not None:
+            positive("percentile", self.percentile)
+            if self.percentile >= 1:
+                raise ValueError(f"percentile must be between 0 and 1, not {self.percentile!r}")
+        whole("attempts", self.attempts, least=2)
+        whole("minimum_samples", self.minimum_samples, least=1)
+        whole("samples", self.samples, least=1)
+        if self.minimum_samples > self.samples:
             raise ValueError("minimum_samples must be from 1 to samples")
 
 
@@ -184,7 +187,9 @@ class Hedge(BasePolicy[HedgeOptions]):
                 raise race.errors[0]
 
     def _may_hedge(self) -> bool:
-        shadow = self.options.shadow
+        shadow, deadline = self.options.shadow, current_deadline()
+        if deadline is not None and deadline.remaining() <= 0:
+            return False  # nothing is started after the deadline
         if not shadow and self._budget is not None and not self._budget.withdraw(current_traits().cost):
             self._unpaid += 1
             return False

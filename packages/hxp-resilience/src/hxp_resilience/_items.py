@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -66,6 +67,8 @@ class Items(Generic[T]):
         if hasattr(given, "__aenter__") and not hasattr(given, "__anext__"):
             entered = await given.__aenter__()
             self._manager, given = given, entered
+        if not hasattr(given, "__aiter__"):
+            raise TypeError(f"a stream is an asynchronous iterator, or a context manager of one, not {given!r}")
         source: AsyncIterator[T] = given.__aiter__()
         self._source = source
         try:
@@ -88,8 +91,9 @@ class Items(Generic[T]):
             self._settled = True
             if self._guard is not None and error is None:
                 self._guard.completed += 1
-            for finish in self._finishers:
-                finish(error)
+            with ExitStack() as stack:  # each one, even if another raises
+                for finish in reversed(self._finishers):
+                    stack.callback(finish, error)
 
     async def close(self) -> None:
         """Leave the stream: before its end, that says nothing about the target."""

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from ._valid import not_negative, patience, share, whole
+
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveLimitOptions:
@@ -38,18 +40,18 @@ class AdaptiveLimitOptions:
     shadow: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.smallest <= self.initial <= self.largest:
+        for name in ("smallest", "initial", "largest", "window"):
+            whole(name, getattr(self, name), least=1)
+        whole("max_queued", self.max_queued, least=0)
+        if not self.smallest <= self.initial <= self.largest:
             raise ValueError("it must hold that 1 <= smallest <= initial <= largest")
         if self.algorithm not in {"gradient", "vegas"}:
             raise ValueError(f"algorithm must be 'gradient' or 'vegas', not {self.algorithm!r}")
+        not_negative("tolerance", self.tolerance)
         if not 1 <= self.tolerance < 2:
             raise ValueError(f"tolerance must be at least 1 and below 2, not {self.tolerance!r}")
-        if not 0 < self.smoothing <= 1:
-            raise ValueError(f"smoothing must be in (0, 1], not {self.smoothing!r}")
-        if self.window < 1 or self.max_queued < 0:
-            raise ValueError("window must be at least 1 and max_queued at least 0")
-        if self.queue_timeout is not None and not self.queue_timeout >= 0:
-            raise ValueError(f"queue_timeout must not be negative, not {self.queue_timeout!r}")
+        share("smoothing", self.smoothing)
+        patience("queue_timeout", self.queue_timeout)
 
 
 _ROOM = 4.0  # calls that may queue at the target without its being called busy; also how fast a small limit grows
@@ -84,7 +86,7 @@ class Estimate:
     def add(self, seconds: float, running: int, options: AdaptiveLimitOptions) -> None:
         """Take in a call that succeeded: how long it took, and how many ran at once."""
         self._count += 1
-        self._sum += seconds
+        self._sum += max(0.0, seconds)
         self._most = max(self._most, running)
         if self._count < options.window:
             return

@@ -12,11 +12,18 @@ Matcher: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Cal
 
 
 def matcher(errors: Matcher) -> Callable[[Exception], bool]:
-    """Return a predicate for exception types or a predicate as it is."""
+    """Return a predicate for exception types or a predicate as it is.
+
+    Raises:
+        ValueError: It is neither.
+    """
     if isinstance(errors, type | tuple):
-        types = errors
-        return lambda error: isinstance(error, types)
-    return errors
+        types = errors if isinstance(errors, tuple) else (errors,)
+        if all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in types):
+            return lambda error: isinstance(error, types)
+    elif callable(errors):
+        return errors
+    raise ValueError(f"exception types or a predicate are needed, not {errors!r}")
 
 
 def is_retryable(error: Exception) -> bool:

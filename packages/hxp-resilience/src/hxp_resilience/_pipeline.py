@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import wraps
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
 
 from ._fragment import fuse
 from ._policy import BasePolicy, Policy
+from ._twin import is_asynchronous
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
     from typing import Any
 
     from ._event import Hook
@@ -43,6 +44,9 @@ class Pipeline:
     """
 
     def __init__(self, *policies: Policy, name: str = "pipeline", hooks: Sequence[Hook] = ()) -> None:
+        for policy in policies:
+            if isinstance(policy, type) or not callable(getattr(policy, "call", None)):
+                raise TypeError(f"a pipeline is made of policies, and {policy!r} is none")
         self.policies = policies
         self.name = name
         self.__dict__["call"] = self._frame(asynchronous=True)  # in the place of the method, which only declares it
@@ -77,8 +81,23 @@ class Pipeline:
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]: ...
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Put all policies around a function."""
-        if not iscoroutinefunction(function):
+        """Put all policies around a function: a plain one, a coroutine function, or an asynchronous generator function.
+
+        Raises:
+            TypeError: It is a generator function, which does nothing when it is called.
+        """
+        if isasyncgenfunction(function):
+
+            @wraps(function)
+            async def guarded_stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+                async with self.stream(function, *args, **kwargs) as items:
+                    async for item in items:
+                        yield item
+
+            return guarded_stream
+        if isgeneratorfunction(function):
+            raise TypeError(f"{function!r} is a generator function: nothing happens when it is called")
+        if not is_asynchronous(function):
 
             @wraps(function)
             def guarded_sync(*args: Any, **kwargs: Any) -> Any:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 from ._deadline import current_deadline
 from ._policy import BasePolicy
 from ._traits import current_traits
+from ._valid import not_negative, positive, whole
 from .errors import DeadlineExceededError, RateLimitedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable
+    from collections.abc import Awaitable, Callable, Hashable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +38,12 @@ class RateLimitOptions:
     shadow: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("limit", "per"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be positive and finite, not {getattr(self, name)!r}")
-        if self.burst is not None and not 0 < self.burst < float("inf"):
-            raise ValueError(f"burst must be positive and finite, not {self.burst!r}")
-        if not 0 <= self.max_wait < float("inf"):
-            raise ValueError(f"max_wait must be finite and not negative, not {self.max_wait!r}")
-        if self.max_keys < 1:
-            raise ValueError(f"max_keys must be at least 1, not {self.max_keys!r}")
+        positive("limit", self.limit)
+        positive("per", self.per)
+        if self.burst is not None:
+            positive("burst", self.burst)
+        not_negative("max_wait", self.max_wait)
+        whole("max_keys", self.max_keys, least=1)
 
     @property
     def interval(self) -> float:
@@ -62,14 +60,15 @@ class Arrivals:
     """The generic cell rate algorithm (ITU-T I.371): one float for each key, the theoretical time of arrival.
 
     Pure: it is told the time. A key whose time has passed says the same as one that was never there, so it can be
-    forgotten; each new key makes two of the oldest be looked at, and memory stays bounded. When all of `max_keys` are
-    in use, the oldest is forgotten, which may let its owner have one burst more.
+    forgotten; each new key makes two others be looked at, and memory stays bounded. When all of `max_keys` are in use,
+    one is forgotten all the same, which may let its owner have one burst more.
     """
 
-    __slots__ = ("times",)
+    __slots__ = ("_round", "times")
 
     def __init__(self) -> None:
         self.times: dict[Hashable, float] = {}
+        self._round: Iterator[Hashable] = iter(())
 
     def take(self, key: Hashable, now: float, cost: float, options: RateLimitOptions) -> float:
         """Take so much, if it can be had within `max_wait`.
@@ -83,16 +82,22 @@ class Arrivals:
         times = self.times
         while True:
             before = times[key] if key in times else None  # noqa: SIM401 (`get` is a call, see below)
-            due = (now if before is None else max(before, now)) + cost * interval
+            # Nobody can have more before him than the burst and the longest wait: else the clock went back.
+            used = now if before is None else min(max(before, now), now + burst + options.max_wait)
+            due = used + cost * interval
             wait = due - burst - now
-            if wait > options.max_wait + slack and not options.shadow:
+            refused = wait > options.max_wait + slack
+            if refused and (before is None or before == used):
                 return -wait if cost * interval <= burst + slack else float("-inf")
-            if before is None:
+            if refused:
+                due = used
+            elif before is None:
                 self._make_room(now, options.max_keys)
             # A call of `RateLimit` may have come before. Not between the next two lines: see its fragment.
             if (times[key] if key in times else None) == before:  # noqa: SIM401 (as above)
                 times[key] = due
-                return wait if wait > slack else 0.0
+                if not refused:
+                    return wait if wait > slack else 0.0
 
     def give_back(self, key: Hashable, cost: float, options: RateLimitOptions) -> None:
         """Take back what was taken and not used."""
@@ -102,12 +107,20 @@ class Arrivals:
     def _make_room(self, now: float, most: int) -> None:
         times = self.times
         for _ in range(2):
-            oldest = next(iter(times), None)
-            if oldest is None:
-                return
-            due = times.pop(oldest)
-            if due > now and len(times) < most - 1:
-                times[oldest] = due  # still in use: it goes to the end, and the next one is looked at next time
+            key = self._next()
+            if key in times and times[key] <= now:
+                del times[key]
+        while len(times) >= most:  # all are in use: one has to go
+            key = self._next()
+            if key in times:
+                del times[key]
+
+    def _next(self) -> Hashable:
+        """Return the keys one after the other, round and round; not in the dict itself, which is slow at its head."""
+        for key in self._round:
+            return key
+        self._round = iter(list(self.times))
+        return next(self._round, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +264,7 @@ else:
                 return wait
             self._arrivals.give_back(key, cost, options)
             raise DeadlineExceededError(
-                "its turn would come after the deadline", timeline=("refused, no turn in time",)
+                "its turn would come after the deadline", timeline=("refused, no turn in time",), asked=False
             )
         self._refused += 1
         if self.hooks:
@@ -267,6 +280,7 @@ else:
 
         try:
             await pause(seconds, self._sleep)
+            _check_deadline()
         except BaseException:
             self._return(key, cost)
             raise
@@ -276,6 +290,7 @@ else:
 
         try:
             pause_sync(seconds)
+            _check_deadline()
         except BaseException:
             self._return(key, cost)
             raise
@@ -284,3 +299,10 @@ else:
         traits = current_traits()
         key = traits.tenant if key is None else key
         self._arrivals.give_back(key, traits.cost if cost is None else cost, self.options)
+
+
+def _check_deadline() -> None:
+    """Start nothing after the deadline: a wait may take longer than it should."""
+    deadline = current_deadline()
+    if deadline is not None:
+        deadline.check()

@@ -11,6 +11,8 @@ from ._bulkhead import Bulkhead
 from ._matching import in_words, matcher
 from ._pause import pause, pause_sync
 from ._policy import BasePolicy
+from ._twin import plain
+from ._valid import whole, window
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -52,10 +54,10 @@ class RecoveryOptions:
     shadow: bool = False
 
     def __post_init__(self) -> None:
-        if self.rounds < 1 or self.resumes < 1:
-            raise ValueError("rounds and resumes must be at least 1")
-        if not 0 <= self.first_wait <= self.largest_wait < float("inf"):
-            raise ValueError("first_wait must not be negative, and not above largest_wait, which must be finite")
+        matcher(self.on)
+        whole("rounds", self.rounds, least=1)
+        whole("resumes", self.resumes, least=1)
+        window(self.first_wait, self.largest_wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,9 @@ while True:
             raise
         if not await {p}._recover_async(error, {t}):
             raise
+        deadline{n} = deadline_here()
+        if deadline{n} is not None:
+            deadline{n}.check()
 """
 
     def __init__(
@@ -239,9 +244,10 @@ async def _tried_async(step: Step) -> str:
 
 def _tried_sync(step: Step) -> str:
     try:
-        step.run()
+        done = step.run()
     except Exception as error:  # noqa: BLE001 (the next step may help)
         return f"{step.name} ({in_words(error)})"
+    plain(done, f"the step {step.name!r}")
     return step.name
 
 
@@ -255,6 +261,7 @@ async def _passes_async(check: Callable[[], Any]) -> bool:
 
 def _passes_sync(check: Callable[[], Any]) -> bool:
     try:
-        return bool(check())
+        answer = check()
     except Exception:  # noqa: BLE001 (a check that fails says no)
         return False
+    return bool(plain(answer, "the check"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from ._pipeline import Pipeline
@@ -55,7 +57,8 @@ class Registry(Generic[K]):
         self._make = make
         self._max_size = max_size
         self._pipelines: OrderedDict[K, Pipeline] = OrderedDict()
-        self._lock = Lock()
+        self._lock = RLock()  # what makes a pipeline may ask for another one
+        self._changes: dict[str, object] = {}
         self._made = self._forgotten = 0
 
     def __getitem__(self, key: K) -> Pipeline:
@@ -64,7 +67,9 @@ class Registry(Generic[K]):
             if pipeline is not None:
                 self._pipelines.move_to_end(key)
                 return pipeline
-            pipeline = self._pipelines[key] = self._make(key)
+            pipeline = self._make(key)
+            self._bring_up_to_date(pipeline)
+            self._pipelines[key] = pipeline
             self._made += 1
             if len(self._pipelines) > self._max_size:
                 self._pipelines.popitem(last=False)
@@ -100,11 +105,23 @@ class Registry(Generic[K]):
         return found
 
     def reload(self, changes: Mapping[str, object]) -> None:
-        """Change options in every pipeline, as `Pipeline.reload` does; if one refuses, none is changed."""
-        pipelines = self._snapshot()
-        ready = [pipeline.prepare(changes) for _, pipeline in pipelines]
-        for apply in ready:
-            apply()
+        """Change options in every pipeline, as `Pipeline.reload` does; if one refuses, none is changed.
+
+        Pipelines that are made later are changed in the same way, as far as they have such policies.
+        """
+        with self._lock:
+            ready = [pipeline.prepare(changes) for pipeline in self._pipelines.values()]
+            for apply in ready:
+                apply()
+            for label, change in changes.items():
+                before = self._changes.get(label)
+                both = isinstance(before, Mapping) and isinstance(change, Mapping)
+                self._changes[label] = {**before, **change} if both else change  # type: ignore[dict-item]  # checked
+
+    def _bring_up_to_date(self, pipeline: Pipeline) -> None:
+        for label, change in self._changes.items():
+            with suppress(ValueError, TypeError):  # it was made without such a policy, or with another one
+                pipeline.reload({label: change})
 
     def _snapshot(self) -> list[tuple[K, Pipeline]]:
         with self._lock:

@@ -6,8 +6,10 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
+
+from ._valid import not_negative, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,10 +30,9 @@ class ErrorReporterOptions:
     max_errors: int = 1000
 
     def __post_init__(self) -> None:
-        if self.first < 1 or self.max_errors < 1:
-            raise ValueError("first and max_errors must be at least 1")
-        if not 0 <= self.interval < float("inf"):
-            raise ValueError(f"interval must be finite and not negative, not {self.interval!r}")
+        whole("first", self.first, least=1)
+        whole("max_errors", self.max_errors, least=1)
+        not_negative("interval", self.interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class ErrorReporter:
         self.options = options or ErrorReporterOptions()
         self._hooks = tuple(hooks)
         self._clock = clock
-        self._lock = Lock()
+        self._lock = RLock()  # one that a finalizer may enter again
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         self._total = self._forgotten = self._failed_hooks = 0
 

@@ -13,6 +13,7 @@ from ._matching import in_words, is_retryable, matcher
 from ._pause import instead, pause, pause_sync
 from ._policy import BasePolicy
 from ._traits import current_traits
+from ._valid import not_negative, positive, whole, window
 from .errors import BudgetExceededError, DeadlineExceededError, ResilienceError, RetriesExhaustedError
 
 if TYPE_CHECKING:
@@ -63,18 +64,16 @@ class RetryOptions:
     shadow: bool = False
 
     def __post_init__(self) -> None:
-        if self.attempts is not None and self.attempts < 1:
-            raise ValueError(f"attempts must be at least 1, not {self.attempts!r}")
+        if self.attempts is not None:
+            whole("attempts", self.attempts, least=1)
         if self.attempts is None and self.max_time is None and self.stop is None:
             raise ValueError("without attempts there must be a max_time or a stop, or a call might never end")
-        if self.max_time is not None and not 0 < self.max_time < float("inf"):
-            raise ValueError(f"max_time must be positive and finite, not {self.max_time!r}")
+        if self.max_time is not None:
+            positive("max_time", self.max_time)
         if self.jitter not in {"full", "decorrelated"}:
             raise ValueError(f"jitter must be 'full' or 'decorrelated', not {self.jitter!r}")
-        if not 0 <= self.first_wait <= self.largest_wait < float("inf"):
-            raise ValueError("first_wait must not be negative, and not above largest_wait, which must be finite")
-        if not self.max_retry_after >= 0:
-            raise ValueError(f"max_retry_after must not be negative, not {self.max_retry_after!r}")
+        window(self.first_wait, self.largest_wait)
+        not_negative("max_retry_after", self.max_retry_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +163,7 @@ while True:
         sleep: Callable[[float], Awaitable[object]] | None = None,
         random: Callable[[], float] | None = None,
     ) -> None:
-        if isinstance(attempts, int):
+        if not isinstance(attempts, RetryOptions):
             attempts = RetryOptions(attempts, wait=wait, retry_on=retry_on)
         elif wait is not None or retry_on is not None:
             raise ValueError("say wait and retry_on in the options, when options are given")
@@ -303,7 +302,8 @@ while True:
     def _delay(self, history: _History, error: Exception | None, result: object, call: Call) -> float:
         options = self.options
         if options.wait is not None:
-            return float(options.wait(history.state(self._clock(), error, result, call)))
+            asked = float(options.wait(history.state(self._clock(), error, result, call)))
+            return asked if asked > 0 else 0.0  # of somebody else's strategy, which may return what it likes
         if self._random is None:
             from random import random  # noqa: PLC0415 (only a failed call pays for it)
 

@@ -13,6 +13,7 @@ from ._policy import BasePolicy
 from ._rate import RateLimit, RateLimitOptions
 from ._redis import connect_async, connect_sync
 from ._traits import current_traits
+from ._valid import positive, whole
 from .errors import RateLimitedError
 
 if TYPE_CHECKING:
@@ -46,15 +47,12 @@ class SharedRateLimitOptions:
     shadow: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("limit", "per"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
-        for name in ("patience", "ask_again"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be positive and finite, not {getattr(self, name)!r}")
-        if self.alone is not None and not 0 < self.alone < float("inf"):
-            raise ValueError(f"alone must be positive and finite, not {self.alone!r}")
+        whole("limit", self.limit, least=1)
+        whole("per", self.per, least=1)
+        positive("patience", self.patience)
+        positive("ask_again", self.ask_again)
+        if self.alone is not None:
+            positive("alone", self.alone)
 
     def local(self) -> RateLimitOptions:
         """Return the limit of one process alone."""

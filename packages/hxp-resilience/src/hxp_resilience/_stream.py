@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from ._deadline import current_deadline
 from ._items import Items
 from ._policy import BasePolicy
-from .errors import StreamBrokenError
+from ._valid import positive
+from .errors import DeadlineExceededError, StreamBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -27,7 +28,7 @@ class StreamGuardOptions:
     """How slow a stream may be, and how it ends.
 
     Attributes:
-        first_item: Seconds in which the first item must come.
+        first_item: Seconds in which the first item must come; the current `Deadline` counts too.
         idle: Seconds in which each further item must come, counted while somebody waits for it.
         is_end: A predicate on items that knows the one that says that all is there, such as `[DONE]` or the chunk with
             a `finish_reason`; a stream that ends without having said so was cut. More items may follow it (OpenAI
@@ -42,9 +43,10 @@ class StreamGuardOptions:
 
     def __post_init__(self) -> None:
         for name in ("first_item", "idle"):
-            seconds = getattr(self, name)
-            if seconds is not None and not 0 < seconds < float("inf"):
-                raise ValueError(f"{name} must be positive and finite, not {seconds!r}")
+            if getattr(self, name) is not None:
+                positive(name, getattr(self, name))
+        if self.is_end is not None and not callable(self.is_end):
+            raise ValueError(f"is_end must be a predicate on items, not {self.is_end!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +178,21 @@ async def _begin(guard: StreamGuard | None, function: Callable[..., Any], /, *ar
     items: Items[Any] = Items(guard)
     patience = None if guard is None else guard.options.first_item
     watched = guard is not None and guard.options.shadow
+    deadline = None if guard is None else current_deadline()
+    left = float("inf") if deadline is None else deadline.remaining()
+    by_deadline = left < float("inf") and (watched or patience is None or left < patience)
     loop = asyncio.get_running_loop()
     started = loop.time()
     try:
-        async with asyncio.timeout(None if watched else patience) as scope:
+        async with asyncio.timeout(left if by_deadline else None if watched else patience) as scope:
             await items.start(function(*args, **kwargs))
     except BaseException as error:
         await items.close_source()
         if guard is None or not (isinstance(error, TimeoutError) and scope.expired()):
             raise
+        if by_deadline:
+            message = "the deadline passed before the first item"
+            raise DeadlineExceededError(message, timeline=(message,)) from error
         judged = guard.judge("late", f"no first item within {patience:g} s", committed=False)
         raise judged or error from error
     if guard is not None and watched and patience is not None and loop.time() - started >= patience:

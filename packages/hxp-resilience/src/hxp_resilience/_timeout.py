@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ._deadline import Deadline, current_deadline
 from ._expiry import Expiries, OneExpiry, is_own
 from ._policy import BasePolicy
+from ._valid import positive
 from .errors import AttemptTimeoutError, DeadlineExceededError, ResilienceError
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ class TimeoutOptions:
     shadow: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds < float("inf"):
-            raise ValueError(f"seconds must be positive and finite, not {self.seconds!r}")
+        positive("seconds", self.seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ._valid import not_negative
+
 if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
@@ -32,8 +34,7 @@ class Traits:
     cost: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.cost < float("inf"):
-            raise ValueError(f"cost must be finite and not negative, not {self.cost!r}")
+        not_negative("cost", self.cost)
 
     def __enter__(self) -> Self:
         _tokens.set((_current.set(self), _tokens.get()))

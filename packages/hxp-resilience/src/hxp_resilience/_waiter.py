@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from threading import Condition, get_ident
+from contextlib import suppress
+from threading import TIMEOUT_MAX, Condition, get_ident
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ class TaskWaiter:
 
     def refuse(self) -> None:
         """Send it away: its time is over, or somebody more urgent came."""
-        if get_ident() != self._thread:
-            self._loop.call_soon_threadsafe(self._refuse)
-        else:
+        if get_ident() == self._thread:
             self._refuse()
+            return
+        with suppress(RuntimeError):  # its loop is closed, and it is gone
+            self._loop.call_soon_threadsafe(self._refuse)
 
     def has_place(self) -> bool:
         """Tell whether it was given a place before it left."""
@@ -86,7 +88,9 @@ class ThreadWaiter:
         """
         with self._condition:
             try:
-                self._condition.wait_for(lambda: self._given is not None, seconds)
+                self._condition.wait_for(
+                    lambda: self._given is not None, None if seconds is None else min(seconds, TIMEOUT_MAX)
+                )
             except BaseException:  # an interrupt: nobody may give it a place any more
                 if self._given is None:
                     self._given = False

@@ -28,9 +28,11 @@ class ResilienceError(Exception):
         retry_after: Seconds after which another call may fare better, when known.
         retryable: Whether the same call may be made again.
         timeline: What happened to the call, in order; holds no content of requests or answers.
+        asked: Whether the target was asked at all; if not, the error says nothing about it.
     """
 
     retryable: bool = False
+    asked: bool = True
 
     def __init__(self, message: str, *, retry_after: float | None = None, timeline: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -47,18 +49,21 @@ class CircuitOpenError(ResilienceError):
     """The target fails too often, so it was not asked."""
 
     retryable = True
+    asked = False
 
 
 class BulkheadFullError(ResilienceError):
     """No place was free, and none became free in time."""
 
     retryable = True
+    asked = False
 
 
 class RateLimitedError(ResilienceError):
     """Too many calls, or tokens, in too short a time."""
 
     retryable = True
+    asked = False
 
 
 class BudgetExceededError(ResilienceError):
@@ -72,7 +77,13 @@ class AttemptTimeoutError(ResilienceError, TimeoutError):
 
 
 class DeadlineExceededError(ResilienceError, TimeoutError):
-    """The caller's time is over."""
+    """The caller's time is over: before the call was made, or in the midst of it."""
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, timeline: Sequence[str] = (), asked: bool = True
+    ) -> None:
+        super().__init__(message, retry_after=retry_after, timeline=timeline)
+        self.asked = asked
 
 
 class RetriesExhaustedError(ResilienceError):
