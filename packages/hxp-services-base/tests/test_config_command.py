@@ -73,4 +73,4 @@ def test_what_is_wrong_is_named_with_its_place_and_status_2(folder: Path) -> Non
 def test_a_key_that_is_not_there_says_how_to_find_those_that_are() -> None:
     result = hxp("explain", "services.jsn.port")
     assert result.exit_code == 2
-    assert "there is nothing at 'services.jsn.port'; `hxp config show` lists what there is" in result.output
+    assert "there is nothing at 'services.jsn.port'; `show` lists what there is" in result.output

@@ -39,6 +39,8 @@ def build(entries: Iterable[importlib.metadata.EntryPoint] | None = None) -> typ
             for name, function in command.commands.items():
                 group.command(name)(_adapted(function))
             app.add_typer(group, name=entry.name)
+        elif isinstance(command, typer.Typer):
+            app.add_typer(command, name=entry.name)
         else:
             app.command(entry.name)(_adapted(command))
     return app
