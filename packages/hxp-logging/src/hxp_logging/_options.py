@@ -1,9 +1,15 @@
-"""What a `Logging` is told when it is made: frozen, and simple enough for any configuration to fill."""
+"""What a `Logging` is told when it is made: frozen, and simple enough for any configuration to fill.
+
+What cannot be meant is refused here, with a ValueError, and not found out from lines that are missing.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from ._level import level_number
 
 Format = Literal["auto", "console", "ecs", "json"]
+_FORMATS = ("auto", "console", "ecs", "json")
 
 REDACT_KEYS = frozenset(
     {
@@ -65,6 +71,13 @@ class Rotation:
     keep_bytes: int | None = None
     compress: bool = True
 
+    def __post_init__(self) -> None:
+        _at_least("size", self.size, 1)
+        if self.every not in {None, "hour", "day"} and not (_is_number(self.every) and self.every > 0):  # type: ignore[operator]  # a number
+            raise ValueError(f"every is 'hour', 'day' or a number of seconds, not {self.every!r}")
+        for name in ("keep", "keep_for", "keep_bytes"):
+            _at_least(name, getattr(self, name), 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Background:
@@ -78,6 +91,10 @@ class Background:
     capacity: int = 10_000
     flush_timeout: float = 5.0
 
+    def __post_init__(self) -> None:
+        _at_least("capacity", self.capacity, 1)
+        _at_least("flush_timeout", self.flush_timeout, 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOutput:
@@ -87,6 +104,11 @@ class StreamOutput:
     format: Format = "auto"
     level: str = "DEBUG"
     background: Background | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("stream", self.stream, ("stderr", "stdout"))
+        _one_of("format", self.format, _FORMATS)
+        level_number(self.level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +120,10 @@ class FileOutput:
     level: str = "DEBUG"
     rotation: Rotation | None = None
     background: Background | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("format", self.format, _FORMATS)
+        level_number(self.level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +142,13 @@ class SyslogOutput:
     level: str = "DEBUG"
     background: Background | None = None
 
+    def __post_init__(self) -> None:
+        if "://" in self.address and not self.address.startswith(("udp://", "tcp://")):
+            raise ValueError(f"address is a path, udp://host:port or tcp://host:port, not {self.address!r}")
+        _one_of("facility", self.facility, range(24))
+        _one_of("format", self.format, _FORMATS)
+        level_number(self.level)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtlpOutput:
@@ -129,6 +162,10 @@ class OtlpOutput:
     endpoint: str | None = None
     interval: float = 1.0
     level: str = "DEBUG"
+
+    def __post_init__(self) -> None:
+        _at_least("interval", self.interval, 0.001)
+        level_number(self.level)
 
 
 Output = FileOutput | OtlpOutput | StreamOutput | SyslogOutput
@@ -148,6 +185,11 @@ class Sampling:
     then_one_in: int = 100
     up_to: str = "INFO"
 
+    def __post_init__(self) -> None:
+        _at_least("first", self.first, 0)
+        _at_least("then_one_in", self.then_one_in, 0)
+        level_number(self.up_to)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlightRecorder:
@@ -162,6 +204,11 @@ class FlightRecorder:
     lines: int = 200
     level: str = "DEBUG"
     slow: float | None = None
+
+    def __post_init__(self) -> None:
+        _at_least("lines", self.lines, 1)
+        _at_least("slow", self.slow, 0)
+        level_number(self.level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,3 +252,22 @@ class LoggingOptions:
     sampling: Sampling | None = None
     collapse: float = 0.0
     recorder: FlightRecorder | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("format", self.format, _FORMATS)
+        _at_least("collapse", self.collapse, 0)
+        level_number(self.level)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _at_least(name: str, value: Any, least: float) -> None:
+    if value is not None and not (_is_number(value) and value >= least):
+        raise ValueError(f"{name} is a number of at least {least}, not {value!r}")
+
+
+def _one_of(name: str, value: object, values: Any) -> None:
+    if value not in values:
+        raise ValueError(f"{name} is one of {', '.join(map(str, values))}, not {value!r}")
