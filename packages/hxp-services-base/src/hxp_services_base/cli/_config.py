@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hxp_config.cli import application
 
-from ..orchestration import StackError
+from ..commands import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +22,16 @@ def _project() -> Project:
     from hxp_config.commands import Project  # noqa: PLC0415 - as above
     from hxp_schemas import StackConfig, migrations_of  # noqa: PLC0415 - as above
 
-    from ..orchestration import stack_model, stack_sources  # noqa: PLC0415 - as above
+    from ..orchestration import StackError, stack_model, stack_sources  # noqa: PLC0415 - as above
 
     def sources(profile: str | None) -> Sequence[Source]:
         return stack_sources(Path(), environ=os.environ, profile=profile)
 
-    return Project(stack_model(sources(None)), sources, migration=Migration(migrations_of(StackConfig)))
+    try:
+        model = stack_model(sources(None))
+    except StackError as error:
+        raise CommandError(str(error)) from error
+    return Project(model, sources, migration=Migration(migrations_of(StackConfig)))
 
 
-CONFIG = application(_project, errors=(StackError,))
+CONFIG = application(_project, errors=(CommandError,))
