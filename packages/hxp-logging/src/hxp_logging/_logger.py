@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ._level import CRITICAL, DEBUG, ERROR, INFO, WARNING, level_number
 
 Say = Callable[[str, dict[str, Any]], None]
+_WAYS = {DEBUG: "debug", INFO: "info", WARNING: "warning", ERROR: "error", CRITICAL: "critical"}
 
 
 class Core(Protocol):
@@ -28,22 +29,36 @@ class Channel:
         debug: Writes what was said at this level, which passes the threshold; `info` and the others likewise.
     """
 
-    __slots__ = ("core", "critical", "debug", "error", "info", "name", "threshold", "warning")
+    __slots__ = ("_way", "core", "critical", "debug", "error", "info", "name", "threshold", "warning")
+
+    debug: Say
+    info: Say
+    warning: Say
+    error: Say
+    critical: Say
 
     def __init__(self, name: str, core: Core) -> None:
         self.name = name
         self.follow(core, 0)  # until a core adopts it, everything passes and the core decides
 
-    def follow(self, core: Core, threshold: int, way: "Callable[[Channel, int], Say] | None" = None) -> None:
+    def follow(self, core: Core, threshold: int, way: "Way | None" = None) -> None:
         """Take over a core, the lowest level that it writes, and how it wants to be told."""
         self.core = core
         self.threshold = threshold
-        make = way or partial(partial, core.emit)
-        self.debug: Say = make(self, DEBUG)
-        self.info: Say = make(self, INFO)
-        self.warning: Say = make(self, WARNING)
-        self.error: Say = make(self, ERROR)
-        self.critical: Say = make(self, CRITICAL)
+        self._way = way
+        for level, name in _WAYS.items():
+            say = partial(core.emit, self, level) if way is None else partial(self._begin, way, level)
+            setattr(self, name, say)
+
+    def _begin(self, way: "Way", level: int, event: str, fields: dict[str, Any]) -> None:
+        """Make a way when it is first taken: few programs use every level of all their loggers."""
+        say = way(self, level)
+        if self._way is way:  # else another core was followed meanwhile
+            setattr(self, _WAYS[level], say)
+        say(event, fields)
+
+
+Way = Callable[[Channel, int], Say]
 
 
 class Logger:
