@@ -7,6 +7,7 @@ from hxp_resilience import (
     BudgetExceededError,
     Hedge,
     Pipeline,
+    RetriesExhaustedError,
     Retry,
     RetryBudget,
     RetryBudgetOptions,
@@ -19,12 +20,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 
-@pytest.mark.parametrize(("share", "most"), [(0.1, 1.12), (0.2, 1.21)])
+@pytest.mark.parametrize(("share", "floor", "most"), [(0.1, 0.0, 1.1), (0.2, 0.0, 1.2), (0.1, 1.0, 1.11)])
 def test_a_target_that_always_fails_sees_little_more_than_the_traffic(
-    share: float, most: float, clock: ManualClock
+    share: float, floor: float, most: float, clock: ManualClock
 ) -> None:
-    """O5."""
-    budget = RetryBudget(RetryBudgetOptions(share=share, floor=1.0), clock=clock)
+    """O5: the share, and the floor of one call a second in a hundred."""
+    budget = RetryBudget(RetryBudgetOptions(share=share, floor=floor), clock=clock)
     retry = Retry(4, budget=budget)
     seen = asked = 0
 
@@ -37,9 +38,10 @@ def test_a_target_that_always_fails_sees_little_more_than_the_traffic(
         for _ in range(6000):
             clock.advance(0.01)  # a hundred calls a second, for a minute
             asked += 1
-            with pytest.raises((BudgetExceededError, Exception)):
+            with pytest.raises((BudgetExceededError, RetriesExhaustedError)) as caught:
                 retry.call_sync(target)
-    assert 1.0 < seen / asked <= most
+            assert isinstance(caught.value.__cause__, ConnectionError)
+    assert most - 0.01 < seen / asked <= most
 
 
 def test_the_refused_retry_tells_its_story(clock: ManualClock) -> None:

@@ -262,13 +262,22 @@ async def test_a_passed_deadline_opens_nothing(clock: ManualClock) -> None:
 
 
 async def test_in_shadow_mode_a_stream_is_only_watched() -> None:
-    hook, first, second = RecordingHook(), asyncio.Event(), asyncio.Event()
-    options = StreamGuardOptions(0.005, 0.005, is_end=lambda item: item == "end", shadow=True)
-    pipeline = Pipeline(StreamGuard(options), hooks=[hook])
-    loop = asyncio.get_running_loop()
-    loop.call_later(0.02, first.set)
-    loop.call_later(0.04, second.set)
-    assert await read(pipeline, Source([first, 1, second, 2])) == [1, 2]
+    hook, loop = RecordingHook(), asyncio.get_running_loop()
+    options = StreamGuardOptions(60.0, 60.0, is_end=lambda item: item == "end", shadow=True)
+    started = time = loop.time()
+
+    async def slow() -> AsyncIterator[int]:
+        nonlocal time
+        for item in (1, 2):
+            time += 61.0
+            yield item
+
+    loop.time = lambda: time  # type: ignore[method-assign]
+    try:
+        assert await read(Pipeline(StreamGuard(options), hooks=[hook]), slow) == [1, 2]
+    finally:
+        del loop.time
+    assert time == started + 122.0
     assert hook.kinds() == ["stream.late", "stream.idle", "stream.cut"]
 
 

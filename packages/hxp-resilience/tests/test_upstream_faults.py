@@ -16,7 +16,7 @@ from hxp_resilience import (
     RetryOptions,
     Timeout,
 )
-from hxp_resilience.testing import SleepRecorder
+from hxp_resilience.testing import ManualClock, SleepRecorder
 from hxp_testing.net import free_port
 from hxp_testing.upstream import BlackHole, Garbage, Reply, Reset, ScriptedUpstream
 
@@ -61,7 +61,7 @@ async def test_an_upstream_that_says_nothing_ends_within_the_timeout_or_the_dead
     async with ScriptedUpstream([BlackHole()]) as server:
         with pytest.raises(AttemptTimeoutError):
             await Pipeline(Timeout(0.05)).call(fetch, port_of(server))
-        with Deadline(0.05), pytest.raises(DeadlineExceededError):
+        with Deadline(0.05, clock=ManualClock()), pytest.raises(DeadlineExceededError):
             await Pipeline(Retry(100), Timeout(60.0)).call(fetch, port_of(server))
 
 
