@@ -6,8 +6,6 @@ early looks to most clients like a short answer; here it is told as what it is.
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from hxp_schemas.openai._usage import CompletionUsage
 
 from ._index import is_index
@@ -46,18 +44,11 @@ class ChatStream(StreamMachine):
         self._expect_usage = expect_usage
         self._seen: set[int] = set()
         self._calls: set[tuple[int, int]] = set()
-        self._usage: object = None
 
     @property
     def usage(self) -> CompletionUsage | None:
         """The last usage that the stream reported, if it is one."""
-        if self._usage is None:
-            return None
-        try:
-            usage = CompletionUsage.model_validate(self._usage)
-        except ValidationError:
-            return None
-        return usage if min(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) >= 0 else None
+        return self._counted(CompletionUsage, "prompt_tokens", "completion_tokens", "total_tokens")
 
     def _judge(self, *, done: bool) -> None:
         unfinished = sorted(self._seen - self.finish_reasons.keys())

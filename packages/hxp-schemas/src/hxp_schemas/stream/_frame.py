@@ -1,5 +1,7 @@
 """From a token to the bytes on the wire in one step: all that does not change is written once per stream."""
 
+from abc import ABC, abstractmethod
+
 try:  # the C function behind `json`, without the rest of that package
     from _json import encode_basestring
 except ImportError:  # pragma: no cover - an interpreter other than CPython
@@ -13,7 +15,39 @@ from hxp_schemas.sse import DONE, encode
 _MARK = "\x00text\x00"
 
 
-class ChatFrames:
+class _Frames(ABC):
+    """What the frames of both streams have in common: a head and a tail around the text."""
+
+    __slots__ = ("_base", "_head", "_index", "_tail")
+
+    done = DONE
+    _base: dict[str, object]
+    _head: str
+    _index: int
+    _tail: str
+
+    def token(self, text: str) -> bytes:
+        """Write a piece of the answer; a lone surrogate becomes U+FFFD."""
+        try:
+            return (self._head + encode_basestring(text) + self._tail).encode()
+        except UnicodeEncodeError:
+            return self.token(_mend(text))
+
+    def usage(self, usage: CompletionUsage) -> bytes:
+        """Write the chunk without choices that tells what was used."""
+        return encode(to_json({**self._base, "choices": [], "usage": usage.to_dict()}))
+
+    @abstractmethod
+    def _chunk(self, piece: object, finish_reason: str | None = None) -> bytes:
+        """Write a whole frame."""
+
+    def _split(self, piece: object) -> tuple[str, str]:
+        """Cut a whole frame where the text will stand."""
+        head, tail = self._chunk(piece).decode().rsplit(encode_basestring(_MARK), 1)
+        return head, tail
+
+
+class ChatFrames(_Frames):
     r"""Writes the events of one chat stream; `token` is the hot path.
 
     Args:
@@ -32,9 +66,7 @@ class ChatFrames:
         b'data: [DONE]\n\n'
     """
 
-    __slots__ = ("_base", "_head", "_index", "_reasoning", "_tail", "_usage")
-
-    done = DONE
+    __slots__ = ("_reasoning", "_usage")
 
     def __init__(
         self,
@@ -48,7 +80,7 @@ class ChatFrames:
     ) -> None:
         self._index = index
         self._usage: dict[str, object] = {"usage": None} if include_usage else {}
-        self._base: dict[str, object] = {
+        self._base = {
             "id": id,
             "object": "chat.completion.chunk",
             "created": created,
@@ -58,13 +90,6 @@ class ChatFrames:
             self._base["system_fingerprint"] = system_fingerprint
         self._head, self._tail = self._split({"content": _MARK})
         self._reasoning = self._split({"reasoning_content": _MARK})[0]
-
-    def token(self, text: str) -> bytes:
-        """Write a piece of the answer; a lone surrogate becomes U+FFFD."""
-        try:
-            return (self._head + encode_basestring(text) + self._tail).encode()
-        except UnicodeEncodeError:
-            return self.token(_mend(text))
 
     def reasoning(self, text: str) -> bytes:
         """Write a piece of what the model thinks (`reasoning_content`)."""
@@ -91,21 +116,12 @@ class ChatFrames:
         """Write the end of the answer."""
         return self._chunk({}, reason)
 
-    def usage(self, usage: CompletionUsage) -> bytes:
-        """Write the chunk without choices that tells what was used."""
-        return encode(to_json({**self._base, "choices": [], "usage": usage.to_dict()}))
-
-    def _chunk(self, delta: dict[str, object], finish_reason: str | None = None) -> bytes:
-        choice = {"index": self._index, "delta": delta, "finish_reason": finish_reason}
+    def _chunk(self, piece: object, finish_reason: str | None = None) -> bytes:
+        choice = {"index": self._index, "delta": piece, "finish_reason": finish_reason}
         return encode(to_json({**self._base, "choices": [choice], **self._usage}))
 
-    def _split(self, delta: dict[str, object]) -> tuple[str, str]:
-        """Cut a whole frame where the text will stand."""
-        head, tail = self._chunk(delta).decode().rsplit(encode_basestring(_MARK), 1)
-        return head, tail
 
-
-class CompletionFrames:
+class CompletionFrames(_Frames):
     """Writes the events of one completion stream; `token` is the hot path.
 
     Args:
@@ -119,32 +135,19 @@ class CompletionFrames:
         True
     """
 
-    __slots__ = ("_base", "_head", "_index", "_tail")
-
-    done = DONE
+    __slots__ = ()
 
     def __init__(self, *, id: str, model: str, created: int, index: int = 0) -> None:  # noqa: A002 - the field
         self._index = index
-        self._base: dict[str, object] = {"id": id, "object": "text_completion", "created": created, "model": model}
-        self._head, self._tail = self._chunk(_MARK).decode().rsplit(encode_basestring(_MARK), 1)
-
-    def token(self, text: str) -> bytes:
-        """Write a piece of the answer; a lone surrogate becomes U+FFFD."""
-        try:
-            return (self._head + encode_basestring(text) + self._tail).encode()
-        except UnicodeEncodeError:
-            return self.token(_mend(text))
+        self._base = {"id": id, "object": "text_completion", "created": created, "model": model}
+        self._head, self._tail = self._split(_MARK)
 
     def finish(self, reason: str = "stop") -> bytes:
         """Write the end of the answer."""
         return self._chunk("", reason)
 
-    def usage(self, usage: CompletionUsage) -> bytes:
-        """Write the chunk without choices that tells what was used."""
-        return encode(to_json({**self._base, "choices": [], "usage": usage.to_dict()}))
-
-    def _chunk(self, text: str, finish_reason: str | None = None) -> bytes:
-        choice = {"index": self._index, "text": text, "logprobs": None, "finish_reason": finish_reason}
+    def _chunk(self, piece: object, finish_reason: str | None = None) -> bytes:
+        choice = {"index": self._index, "text": piece, "logprobs": None, "finish_reason": finish_reason}
         return encode(to_json({**self._base, "choices": [choice]}))
 
 

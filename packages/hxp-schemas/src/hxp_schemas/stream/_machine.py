@@ -2,12 +2,15 @@
 
 from abc import ABC, abstractmethod
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
-from pydantic_core import from_json
+from pydantic_core import ValidationError, from_json
 
 from hxp_schemas._said import read_document
+from hxp_schemas._wire import WireModel
 from hxp_schemas.sse import SSEEvent
+
+U = TypeVar("U", bound=WireModel)
 
 Verdict = Literal["complete", "truncated", "illegal", "error"]
 """How a stream ended, or would end now."""
@@ -96,6 +99,7 @@ class StreamMachine(ABC):
         self._broken: StreamFinding | None = None
         self._done = False
         self._ended = False
+        self._usage: object = None
 
     @property
     def finding(self) -> StreamFinding:
@@ -169,6 +173,16 @@ class StreamMachine(ABC):
         if not isinstance(chunk, dict):
             raise BrokenRuleError(StreamRule.MALFORMED, "a chunk is not an object")
         self._read(chunk, event)
+
+    def _counted(self, model: type[U], *counts: str) -> U | None:
+        """The usage that was reported last, if it is one and none of its counts is negative."""
+        if self._usage is None:
+            return None
+        try:
+            usage = model.model_validate(self._usage)
+        except ValidationError:
+            return None
+        return usage if min(getattr(usage, name) for name in counts) >= 0 else None
 
     @abstractmethod
     def _read(self, chunk: dict[str, Any], event: str | None) -> None:

@@ -8,8 +8,6 @@ must be the sum of what came before. Events that are not known here are let thro
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import ValidationError
-
 from hxp_schemas.openai._response_answer import ResponseUsage
 
 from ._index import is_index
@@ -67,18 +65,11 @@ class ResponseStream(StreamMachine):
         self._created = False
         self._sequence: int | None = None
         self._items: dict[int, _Item] = {}
-        self._usage: object = None
 
     @property
     def usage(self) -> ResponseUsage | None:
         """The usage that the last event reported, if it is one."""
-        if self._usage is None:
-            return None
-        try:
-            usage = ResponseUsage.model_validate(self._usage)
-        except ValidationError:
-            return None
-        return usage if min(usage.input_tokens, usage.output_tokens, usage.total_tokens) >= 0 else None
+        return self._counted(ResponseUsage, "input_tokens", "output_tokens", "total_tokens")
 
     def _judge(self, *, done: bool) -> None:
         if self.status is None:
