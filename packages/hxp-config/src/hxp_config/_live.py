@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
-
-from pydantic import BaseModel
 
 from ._cache import ParseCache
 from ._difference import Difference, difference
 from ._errors import ConfigError, ConfigProblem
 from ._file import File
+from ._frozen import check_frozen, freeze
 from ._load import LoadOptions, load_with
 from ._mark import Reload, mark_at
 from ._path import split_path
@@ -117,7 +116,8 @@ class LiveConfig(Generic[T]):
     way, the last good configuration stays in use.
 
     Args:
-        model: A frozen pydantic model or a frozen dataclass, so that no reader can change what others read.
+        model: A frozen pydantic model or a frozen dataclass, all through, so that no reader can change what others
+            read. The lists, mappings and sets in `value` refuse to be changed as well; a copy of them is ordinary.
         sources: Where to read, the weakest first.
         migration: Brings older documents up to date.
         secrets: Resolves references to secrets.
@@ -129,7 +129,7 @@ class LiveConfig(Generic[T]):
 
     Raises:
         ConfigError: The first configuration is wrong.
-        TypeError: The model is not frozen.
+        TypeError: The model, or one within it, is not frozen.
 
     Example:
         >>> import pydantic
@@ -155,7 +155,7 @@ class LiveConfig(Generic[T]):
         history: int = 10,
         on_report: Callable[[ReloadReport], None] | None = None,
     ) -> None:
-        _check_frozen(model)
+        check_frozen(model)
         cache = ParseCache()
         self._model = model
         self._sources = [_with_cache(source, cache) for source in sources]
@@ -168,7 +168,7 @@ class LiveConfig(Generic[T]):
         self._reloads = self._failures = 0
         self._waiting: dict[str, None] = {}
         self._state = self._sources_state()
-        self.snapshot: Snapshot[T] = load_with(model, self._sources, self._options)
+        self.snapshot: Snapshot[T] = self._loaded()
         self.value = self.snapshot.value
         self.revision = 1
         self._history: deque[tuple[int, Snapshot[T]]] = deque([(1, self.snapshot)], maxlen=history)
@@ -187,7 +187,7 @@ class LiveConfig(Generic[T]):
             if state is not None and state == self._state and not force:
                 return ReloadReport(changed=False, revision=self.revision)
             try:
-                new = load_with(self._model, self._sources, self._options)
+                new = self._loaded()
             except ConfigError as error:
                 self._state = state
                 return self._refused(error)
@@ -248,6 +248,10 @@ class LiveConfig(Generic[T]):
     def files(self) -> list[Path]:
         """Return the files and directories to watch."""
         return [path for source in self._sources for path in getattr(source, "files", list)()]
+
+    def _loaded(self) -> Snapshot[T]:
+        new = load_with(self._model, self._sources, self._options)
+        return replace(new, value=freeze(new.value))
 
     def _sources_state(self) -> Hashable | None:
         """What the sources depend on; None if one of them cannot tell."""
@@ -368,13 +372,3 @@ def _change(path: str, old: Snapshot[Any], new: Snapshot[Any]) -> Change | None:
 
 def _immutable(one: Difference) -> ConfigProblem:
     return ConfigProblem(one.path, "cannot be changed while the program runs", one.new_origin or one.old_origin)
-
-
-def _check_frozen(model: Any) -> None:
-    frozen = True
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        frozen = bool(model.model_config.get("frozen"))
-    elif is_dataclass(model):
-        frozen = vars(model)["__dataclass_params__"].frozen
-    if not frozen:
-        raise TypeError(f"{model.__name__} is not frozen, so that a reader could change what others read; freeze it")
