@@ -9,6 +9,8 @@ from threading import Thread
 
 from hxp_logging import Logging, LoggingOptions, Rotation
 
+_LEAST = 300  # lines, however slow the machine
+
 
 def main() -> None:
     path, name, threads, seconds, size = sys.argv[1:]
@@ -21,7 +23,7 @@ def main() -> None:
 
     def work(index: int) -> None:
         log = logging.get_logger(f"{name}.{index}")
-        while time.monotonic() < end:
+        while time.monotonic() < end or counts[index] < _LEAST:
             counts[index] += 1
             log.info("line", number=counts[index], text="x" * (counts[index] % 300))
 

@@ -4,8 +4,8 @@ import base64
 import io
 import logging as stdlib
 import socket
+import threading
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -42,12 +42,28 @@ HOSTILE = "a\r\nb\x1b[31m\u2028c\x85d\x00e\x7ff\x9bg\u202eh"
 FORGED = '\n{"severity_text":"INFO","body":"forged"}\n00:00:00.000 INFO     forged\n'
 
 
-@pytest.fixture
-def syslog(tmp_path: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
-        server.bind(str(tmp_path / "syslog"))
-        server.settimeout(1)
-        yield server
+class SyslogServer:
+    """Takes datagrams as they come: a socket keeps few of them, and whoever sends more must wait."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(self._path)
+        self._messages: list[bytes] = []
+        self._thread = threading.Thread(target=self._receive)
+        self._thread.start()
+
+    def _receive(self) -> None:
+        while message := self._socket.recv(1 << 20):
+            self._messages.append(message)
+
+    def messages(self) -> list[bytes]:
+        """End, and tell what came before."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            client.sendto(b"", self._path)
+        self._thread.join()
+        self._socket.close()
+        return self._messages
 
 
 def outputs(folder: Path) -> tuple[Any, ...]:
@@ -82,20 +98,10 @@ def plant(logging: Logging, text: str) -> None:
         structlog.get_logger(text).error(text, x=text)
 
 
-def received(server: socket.socket) -> bytes:
-    messages = []
-    try:
-        while True:
-            messages.append(server.recv(1 << 20))
-    except TimeoutError:
-        return b"\n".join(messages)
-
-
 @pytest.fixture
-def written(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], syslog: socket.socket, request: pytest.FixtureRequest
-) -> dict[str, str]:
+def written(tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> dict[str, str]:
     """Everything that left, by sink, after the text was planted."""
+    syslog = SyslogServer(tmp_path / "syslog")
     options = LoggingOptions(level="INFO", outputs=outputs(tmp_path), recorder=FlightRecorder(), exception_locals=True)
     logging = Logging(options)
     logging.register_secret(CANARY)
@@ -123,7 +129,7 @@ def written(
         "file": "\n".join(line.raw for line in lines),
         "pretty": "\n".join(line.pretty() for line in lines),
         "background": (tmp_path / "background.log").read_text(),
-        "syslog": received(syslog).decode(),
+        "syslog": b"\n".join(syslog.messages()).decode(),
         "otlp": "\n".join(record.to_json() for record in exporter.get_finished_logs()),
     }
 

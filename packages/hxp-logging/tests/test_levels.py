@@ -200,26 +200,36 @@ def test_all_workers_follow_one_file(tmp_path: Path, clock: Clock) -> None:
     assert other._levels.now.rules == ()
 
 
-def test_another_process_follows_too(tmp_path: Path) -> None:
-    code = """if True:
-        import sys, time
-        from hxp_logging import Logging, LoggingOptions
-        logging = Logging(LoggingOptions(levels_file=sys.argv[1], format="json"), stream=sys.stdout)
-        print("ready", flush=True)
-        sys.stdin.readline()
-        while not logging.get_logger("a").is_enabled("DEBUG"):
+WORKER = """if True:
+    import json, sys, time
+    from hxp_logging import LevelChange, Logging, LoggingOptions
+    logging = Logging(LoggingOptions(levels_file=sys.argv[1], format="json"), stream=sys.stdout)
+    log = logging.get_logger("shop.till")
+    print("ready", flush=True)
+    for line in sys.stdin:
+        change = json.loads(line)
+        if change:
+            logging.change_level(LevelChange.parse(change))
+        while not log.is_enabled("DEBUG"):
             time.sleep(0.02)
             logging.refresh()
-        logging.get_logger("a").debug("heard")
-    """
-    path = tmp_path / "levels"
-    worker = subprocess.Popen(
-        [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert worker.stdout is not None
-    worker.stdout.readline()
-    Logging(LoggingOptions(levels_file=str(path)), stream=io.StringIO()).set_level("DEBUG", "a", ttl=60)
-    assert "heard" in worker.communicate("go\n", timeout=20)[0]
+        log.debug("heard")
+"""
+
+
+def test_a_level_set_in_one_worker_is_applied_in_all_workers_of_a_service(tmp_path: Path) -> None:
+    """Three processes; one of them serves `PUT /loggers`."""
+    command = [sys.executable, "-c", WORKER, str(tmp_path / "levels")]
+    workers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    put = '{"level": "DEBUG", "logger": "shop", "ttl": 60}\n'
+    for worker, said in zip(workers, (put, "null\n", "null\n"), strict=True):
+        assert "heard" in worker.communicate(said, timeout=60)[0]
 
 
 def test_after_a_reboot_only_lasting_levels_are_left(tmp_path: Path) -> None:
