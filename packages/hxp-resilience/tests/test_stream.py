@@ -305,3 +305,56 @@ async def test_somebody_elses_timeout_is_not_the_guards() -> None:
         async with asyncio.timeout(0.01):
             await read(Pipeline(StreamGuard(5.0, idle=5.0)), Source(["a", asyncio.Event()]))
     assert type(caught.value) is TimeoutError
+
+
+async def test_a_guard_that_begins_to_watch_only_still_ends_a_stream_that_it_has_cut() -> None:
+    """X4: options change while a stream waits for its next item."""
+    guard, task = StreamGuard(idle=0.01), asyncio.current_task()
+    assert task is not None
+    with pytest.raises(StreamBrokenError, match=r"no item within 0\.01 s"):  # noqa: PT012 (the error comes from one of the items)
+        async with Pipeline(guard).stream(Source(["a", asyncio.Event()])) as items:
+            assert await anext(items) == "a"
+            waits = asyncio.ensure_future(anext(items))
+            await asyncio.sleep(0)
+            guard.reload(StreamGuardOptions(shadow=True))
+            await waits
+    assert task.cancelling() == 0
+    assert guard.statistics().idle == 1
+
+
+async def test_a_stream_that_was_left_has_no_more_items() -> None:
+    async with Pipeline(StreamGuard(idle=5.0)).stream(Source([1, 2])) as items:
+        assert await anext(items) == 1
+    assert [item async for item in items] == []
+
+
+async def test_a_stream_whose_answer_came_as_well_is_closed() -> None:
+    """U7: two streams open in the same turn of the loop; one is discarded."""
+    gate, source = asyncio.Event(), Source([], [])
+    source.plans = [[gate, "first"], [gate, "second"]]
+    hedge = Hedge(0.0)
+    reading = asyncio.create_task(read(Pipeline(hedge), source))
+    while hedge.statistics().hedged == 0:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gate.set()
+    assert await reading == ["first"]
+    assert (source.opened, source.closed) == (2, 2)
+
+
+async def test_the_timer_of_a_stream_rests_while_nobody_waits() -> None:
+    loop, guard = asyncio.get_running_loop(), StreamGuard(idle=5.0)
+    started = now = loop.time()
+    async with Pipeline(guard).stream(Source([1, 2, 3])) as items:
+        assert await anext(items) == 1
+        assert await anext(items) == 2
+        now += 6.0
+        loop.time = lambda: now  # type: ignore[method-assign]
+        try:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        finally:
+            del loop.time
+        assert await anext(items) == 3
+    assert now == started + 6.0
+    assert guard.statistics().idle == 0

@@ -1,16 +1,11 @@
-"""What comes in between: predicates that raise, deadlines that pass, interrupts, finalizers, clocks that jump."""
+"""What comes in between: predicates that raise, interrupts, finalizers, clocks that jump, odd errors."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
-import gc
 import math
 import pickle
-import sys
-import weakref
-from collections import deque
-from threading import Barrier, Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,8 +13,6 @@ from hxp_resilience import (
     AdaptiveLimit,
     AdaptiveLimitOptions,
     Bulkhead,
-    BulkheadFullError,
-    BulkheadOptions,
     CircuitBreaker,
     CircuitBreakerOptions,
     CircuitOpenError,
@@ -30,32 +23,24 @@ from hxp_resilience import (
     DegradationOptions,
     ErrorReporter,
     Fallback,
-    Hedge,
     Ladder,
     Pipeline,
     RateLimit,
     RateLimitedError,
-    RateLimitOptions,
     Recovery,
-    Registry,
     ResilienceError,
     RetriesExhaustedError,
     Retry,
     RetryBudget,
     RetryBudgetOptions,
-    RetryOptions,
     Step,
-    StreamGuard,
     Timeout,
-    TimeoutOptions,
     TotalTimeout,
-    current_deadline,
     handle_errors,
 )
 from hxp_resilience import errors as all_errors
 from hxp_resilience._backoff import seconds_asked
 from hxp_resilience._limit import Estimate
-from hxp_resilience._waiter import TaskWaiter
 from hxp_resilience.testing import ManualClock, no_waiting
 
 if TYPE_CHECKING:
@@ -141,165 +126,6 @@ def test_a_budget_that_is_used_up_does_not_hide_the_failure_from_a_breaker_outsi
     with pytest.raises(all_errors.BudgetExceededError):
         Pipeline(breaker, Retry(3, budget=budget)).call_sync(fail)
     assert breaker.state is CircuitState.OPEN
-
-
-# Deadlines
-
-
-async def test_one_deadline_holds_in_many_tasks_and_threads_at_once() -> None:
-    deadline, held = Deadline(60.0), deque[Deadline | None]()
-    first, second = asyncio.Event(), asyncio.Event()
-
-    async def one() -> None:
-        with deadline:
-            first.set()
-            await second.wait()
-            held.append(current_deadline())
-        held.append(current_deadline())
-
-    async def two() -> None:
-        await first.wait()
-        with deadline:
-            second.set()
-            await asyncio.sleep(0)
-            held.append(current_deadline())
-        held.append(current_deadline())
-
-    def thread() -> None:
-        with deadline, deadline:
-            held.append(current_deadline())
-
-    await asyncio.gather(one(), two(), asyncio.to_thread(thread))
-    assert sorted(one is deadline for one in held) == [False, False, True, True, True]
-    assert current_deadline() is None
-
-
-def test_a_deadline_may_be_left_where_it_was_not_entered() -> None:
-    deadline = Deadline(60.0)
-    thread = Thread(target=deadline.__exit__, args=(None, None, None))
-    with deadline:
-        thread.start()
-        thread.join()
-        assert current_deadline() is deadline
-    assert current_deadline() is None
-
-
-def test_who_waits_for_ever_says_nothing_to_the_next_server() -> None:
-    assert Deadline(math.inf).headers() == {}
-    with pytest.raises(ValueError, match="number of seconds"):
-        Deadline(math.nan)
-    held = TotalTimeout(TimeoutOptions(1.0, shadow=True)).call_sync(current_deadline)
-    assert held is not None
-    assert held.headers() == {}
-
-
-def test_a_thread_may_wait_for_ever() -> None:
-    bulkhead, inside = Bulkhead(BulkheadOptions(1, 1, queue_timeout=math.inf)), Event()
-    bulkhead.acquire_sync()
-    thread = Thread(target=lambda: bulkhead.call_sync(inside.set))
-    thread.start()
-    while not bulkhead.statistics().waiting:
-        pass
-    bulkhead.release()
-    thread.join()
-    assert inside.is_set()
-
-
-async def test_no_second_call_is_hedged_after_the_deadline(clock: ManualClock) -> None:
-    """O4."""
-    asked = []
-
-    async def ask() -> str:
-        asked.append(1)
-        clock.advance(10.0)
-        await asyncio.sleep(0.02)
-        return "late"
-
-    with Deadline(5.0, clock=clock):
-        assert await Hedge(0.0).call(ask) == "late"
-    assert len(asked) == 1
-
-
-async def test_who_waited_too_long_for_a_turn_is_not_let_through(clock: ManualClock) -> None:
-    """O4."""
-
-    async def oversleep(seconds: float) -> None:
-        clock.advance(seconds + 5.0)
-
-    limit = RateLimit(RateLimitOptions(1, per=10.0, max_wait=60.0), clock=clock, sleep=oversleep)
-    limit.acquire()
-    with Deadline(12.0, clock=clock), pytest.raises(DeadlineExceededError) as caught:
-        await limit.call(forever)
-    assert not caught.value.asked
-    assert limit.acquire() == 0.0  # the turn was given back
-
-
-def test_a_call_is_not_resumed_after_the_deadline(clock: ManualClock) -> None:
-    """O4."""
-    recovery = Recovery([Step("slowly", lambda: clock.advance(10.0))], check=lambda: True)
-    with Deadline(5.0, clock=clock), pytest.raises(DeadlineExceededError):
-        recovery.call_sync(fail)
-    assert recovery.statistics().recovered == 1
-
-
-@pytest.mark.parametrize("policy", [Bulkhead(1, 1), AdaptiveLimit(AdaptiveLimitOptions(initial=1))], ids=repr)
-async def test_a_place_that_comes_with_the_deadline_comes_too_late(policy: Any, clock: ManualClock) -> None:
-    """O4."""
-    inside, leave, asked = asyncio.Event(), asyncio.Event(), []
-
-    async def first() -> None:
-        inside.set()
-        await leave.wait()
-
-    async def second() -> None:
-        with Deadline(60.0, clock=clock):
-            await policy.call(lambda: asked.append(1))
-
-    if isinstance(policy, AdaptiveLimit):
-        policy.reload(AdaptiveLimitOptions(initial=1, largest=1, queue_timeout=None))
-    running = asyncio.create_task(policy.call(first))
-    await inside.wait()
-    waiting = asyncio.create_task(second())
-    await asyncio.sleep(0)
-    clock.advance(61.0)
-    leave.set()
-    await running
-    with pytest.raises(DeadlineExceededError):
-        await waiting
-    statistics = policy.statistics()
-    assert (asked, statistics.running, statistics.waiting, statistics.refused) == ([], 0, 0, 1)
-
-
-async def test_a_first_item_is_not_waited_for_beyond_the_deadline() -> None:
-    async def silent() -> AsyncIterator[int]:
-        await forever()
-        yield 1
-
-    guard = StreamGuard(60.0)
-    with Deadline(0.01, clock=ManualClock()), pytest.raises(DeadlineExceededError, match="before the first item"):
-        async with Pipeline(guard).stream(silent):
-            pass
-    assert guard.statistics().late == 0
-
-
-async def test_a_timeout_starts_nothing_after_the_deadline(clock: ManualClock) -> None:
-    """O4: the time ran out between the start of the call and the timeout."""
-    asked: list[int] = []
-
-    async def ask() -> None:
-        asked.append(1)
-
-    class Slow:
-        """A policy of somebody else, which takes its time."""
-
-        async def call(self, function: Callable[..., Any], /, *args: Any) -> Any:
-            clock.advance(10.0)
-            return await function(*args)
-
-    slow: Any = Slow()
-    with Deadline(5.0, clock=clock), pytest.raises(DeadlineExceededError):
-        await Pipeline(slow, Timeout(60.0)).call(ask)
-    assert asked == []
 
 
 # What a target asks for, and what a strategy says
@@ -525,153 +351,3 @@ def test_an_error_that_is_raised_again_and_again_is_noted_once() -> None:
         with pytest.raises(ConnectionError):
             guarded(error)
     assert error.__notes__ == ["asking the model"]
-
-
-# Loops, threads, registries
-
-
-def test_a_timeout_lets_go_of_loops_that_are_closed() -> None:
-    timeout = Timeout(5.0)
-    loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
-
-    async def once() -> None:
-        loops.append(weakref.ref(asyncio.get_running_loop()))
-        await timeout.call(asyncio.sleep, 0)
-
-    for _ in range(5):
-        asyncio.run(once())
-    gc.collect()
-    assert sum(loop() is not None for loop in loops) <= 1
-
-
-async def test_one_timeout_may_be_inside_itself() -> None:
-    timeout = Timeout(30.0)
-
-    async def inner() -> int:
-        assert timeout.statistics().pending == 2
-        return 7
-
-    assert await timeout.call(timeout.call, inner) == 7
-    quick = Timeout(0.01)
-    with pytest.raises(all_errors.AttemptTimeoutError):
-        await quick.call(quick.call, forever)
-    assert timeout.statistics().pending == quick.statistics().pending == 0
-
-
-async def test_a_timeout_in_a_task_that_is_being_cancelled_keeps_the_account() -> None:
-    """The clean-up of a cancelled task has a timeout of its own, which ends the clean-up and not the cancellation."""
-    seen: list[str] = []
-
-    async def work() -> None:
-        try:
-            await forever()
-        except asyncio.CancelledError:
-            try:
-                await Timeout(0.01).call(forever)
-            except all_errors.AttemptTimeoutError:
-                seen.append("clean-up took too long")
-            raise
-
-    task = asyncio.create_task(work())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert seen == ["clean-up took too long"]
-    assert task.cancelled()
-
-
-async def test_calls_that_began_before_a_reload_are_still_counted() -> None:
-    timeout, gate = Timeout(30.0), asyncio.Event()
-    calls = [asyncio.create_task(timeout.call(gate.wait)) for _ in range(3)]
-    await asyncio.sleep(0)
-    timeout.reload(TimeoutOptions(60.0))
-    calls.append(asyncio.create_task(timeout.call(gate.wait)))
-    await asyncio.sleep(0)
-    assert timeout.statistics().pending == 4
-    gate.set()
-    await asyncio.gather(*calls)
-    assert timeout.statistics().pending == 0
-    timeout.reload(TimeoutOptions(90.0))
-    await timeout.call(asyncio.sleep, 0)
-    assert len(timeout._homes) == 1
-
-
-def test_the_queue_of_a_bulkhead_is_not_longer_for_many_threads() -> None:
-    bulkhead, barrier, refused = Bulkhead(1, 5), Barrier(200), deque[int]()
-    bulkhead.acquire_sync()
-
-    def ask() -> None:
-        barrier.wait()
-        try:
-            with bulkhead:
-                pass
-        except BulkheadFullError:
-            refused.append(1)
-
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [Thread(target=ask) for _ in range(200)]
-        for thread in threads:
-            thread.start()
-        while len(refused) < 195:
-            pass
-        assert bulkhead.statistics().waiting == 5
-        bulkhead.release()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
-    assert (len(refused), bulkhead.statistics().running) == (195, 0)
-
-
-def test_who_waits_in_a_loop_that_is_closed_is_gone() -> None:
-    loop = asyncio.new_event_loop()
-    waiter = TaskWaiter(loop, lambda: None)
-    loop.close()
-    answers: list[bool] = []
-
-    def elsewhere() -> None:
-        waiter.refuse()
-        answers.append(waiter.give())
-
-    thread = Thread(target=elsewhere)
-    thread.start()
-    thread.join()
-    assert answers == [False]
-
-
-def test_what_makes_a_pipeline_may_ask_for_another_one() -> None:
-    registry: Registry[str] = Registry(lambda key: Pipeline(*([registry["shared"]] if key != "shared" else [Retry()])))
-    assert registry["model"].policies == (registry["shared"],)
-
-
-def test_pipelines_made_after_a_reload_go_by_it_too() -> None:
-    def make(key: str) -> Pipeline:
-        return Pipeline(Bulkhead(5)) if key == "bare" else Pipeline(Retry(3), Bulkhead(5))
-
-    registry = Registry(make, max_size=3)
-    registry["a"]
-    registry.reload({"retry": {"attempts": 5}, "bulkhead": BulkheadOptions(7)})
-    registry.reload({"retry": {"max_time": 9.0}})
-    for key in "abcda":  # and those that were forgotten and made again
-        retry, bulkhead = registry[key].policies
-        assert isinstance(retry, Retry)
-        assert isinstance(bulkhead, Bulkhead)
-        assert (retry.options, bulkhead.options) == (RetryOptions(5, max_time=9.0), BulkheadOptions(7))
-    (bulkhead,) = registry["bare"].policies
-    assert isinstance(bulkhead, Bulkhead)
-    assert bulkhead.options == BulkheadOptions(7)
-
-
-async def test_a_pipeline_that_was_forgotten_finishes_its_calls() -> None:
-    registry: Registry[str] = Registry(lambda key: Pipeline(Bulkhead(1), name=key), max_size=1)
-    pipeline, gate = registry["a"], asyncio.Event()
-    call = asyncio.create_task(pipeline.call(gate.wait))
-    await asyncio.sleep(0)
-    assert registry["b"] is not pipeline
-    assert pipeline.statistics()["bulkhead"].running == 1
-    gate.set()
-    assert await call
-    assert pipeline.statistics()["bulkhead"].running == 0

@@ -8,6 +8,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ._expiry import is_own
+from .errors import StreamBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -132,9 +133,8 @@ class Items(Generic[T]):
             return await source.__anext__()
         except BaseException as error:
             if watch.is_own(error):
-                judged = guard.judge("idle", f"no item within {guard.options.idle:g} s", committed=True)
-                if judged is not None:
-                    raise judged from error
+                message = f"no item within {watch.seconds:g} s"  # though the guard may only watch by now
+                raise guard.judge("idle", message, committed=True) or broken(message, committed=True) from error
             raise
         finally:
             if watch.end():
@@ -152,11 +152,19 @@ class Items(Generic[T]):
         return guard.judge("cut", "the stream ended without its end", committed=committed)
 
 
+def broken(message: str, *, committed: bool) -> StreamBrokenError:
+    """Make the error; a stream of which nothing was handed on may be asked for again."""
+    error = StreamBrokenError(message, timeline=(message,))
+    error.committed = committed
+    error.retryable = not committed
+    return error
+
+
 class _IdleWatch:
     """One timer for all items of a stream: an item costs a look at the clock, the timer arms itself anew."""
 
     def __init__(self, seconds: float, *, shadow: bool) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._shadow = shadow
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] | None = None  # which waits for an item
@@ -171,7 +179,7 @@ class _IdleWatch:
         self._since = self._loop.time()
         self._task, self._before, self._expired = task, task.cancelling(), False
         if self._timer is None and not self._shadow:
-            self._timer = self._loop.call_at(self._since + self._seconds, self._fire)
+            self._timer = self._loop.call_at(self._since + self.seconds, self._fire)
 
     def is_own(self, error: BaseException) -> bool:
         return self._expired and self._task is not None and is_own(self._task, self._before, error)
@@ -179,7 +187,7 @@ class _IdleWatch:
     def end(self) -> bool:
         """Stop counting; tell whether an item came late that was only watched."""
         self._task = None
-        return self._shadow and self._loop.time() - self._since >= self._seconds
+        return self._shadow and self._loop.time() - self._since >= self.seconds
 
     def close(self) -> None:
         if self._timer is not None:
@@ -190,7 +198,7 @@ class _IdleWatch:
         self._timer = None
         if self._task is None:
             return  # nobody waits; the next one who does arms it
-        when = self._since + self._seconds
+        when = self._since + self.seconds
         if when > self._loop.time():
             self._timer = self._loop.call_at(when, self._fire)
         else:

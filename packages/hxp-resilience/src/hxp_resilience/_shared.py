@@ -7,7 +7,6 @@ import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
-from weakref import WeakKeyDictionary
 
 from ._policy import BasePolicy
 from ._rate import RateLimit, RateLimitOptions
@@ -111,7 +110,7 @@ await {p}._take_async()
         self._url = url
         self._clock = clock
         self._local = RateLimit(options.local(), clock=clock)
-        self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[HitAsync, CloseAsync]] = WeakKeyDictionary()
+        self._links: dict[asyncio.AbstractEventLoop, tuple[HitAsync, CloseAsync]] = {}
         self._sync_link: tuple[HitSync, CloseSync] | None = None
         self._shared = True
         self._asked_at = 0.0
@@ -205,6 +204,8 @@ await {p}._take_async()
         loop = asyncio.get_running_loop()
         link = self._links.get(loop)
         if link is None:
+            for other in [other for other in self._links if other.is_closed()]:  # a link holds its loop
+                del self._links[other]
             link = self._links[loop] = connect_async(self._url, self.options.patience)
         return link[0]
 

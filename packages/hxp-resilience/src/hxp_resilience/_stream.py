@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from ._deadline import current_deadline
-from ._items import Items
+from ._items import Items, broken
 from ._policy import BasePolicy
 from ._valid import positive
-from .errors import DeadlineExceededError, StreamBrokenError
+from .errors import DeadlineExceededError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._policy import Policy
+    from .errors import StreamBrokenError
 
 T = TypeVar("T")
 
@@ -126,14 +127,6 @@ class StreamGuard(BasePolicy[StreamGuardOptions]):
         if self.hooks:
             self.tell(f"stream.{kind}", message, shadow=shadow)
         return None if shadow else broken(message, committed=committed)
-
-
-def broken(message: str, *, committed: bool) -> StreamBrokenError:
-    """Make the error; a stream of which nothing was handed on may be asked for again."""
-    error = StreamBrokenError(message, timeline=(message,))
-    error.committed = committed
-    error.retryable = not committed
-    return error
 
 
 class OpenStream(Generic[T]):

@@ -30,7 +30,7 @@ class TaskWaiter:
     def give(self) -> bool:
         """Give it a place; tell whether it takes it."""
         if get_ident() == self._thread:
-            if self.future.done():  # cancelled, and not awake yet
+            if self.future.done() or self._loop.is_closed():  # cancelled, and not awake yet; or never to wake
                 return False
             self.future.set_result(True)
             return True
