@@ -402,7 +402,7 @@ def memory(table: Table) -> None:
     table.figure(OURS, allocated(ours))
     table.figure("interlock-cb", allocated(theirs))
     table.figure("pybreaker, no window", allocated(lambda number: pybreaker.CircuitBreaker(name=f"breaker {number}")))
-    table.target(OURS, at_most=360.0, of=None)
+    table.target(OURS, at_most=300.0, of=None)
 
 
 if __name__ == "__main__":

@@ -286,15 +286,22 @@ class RateMachine(RuleBasedStateMachine):
         self.clock.advance(quarters / 4)
         self.level = {key: max(0, level - quarters * 4) for key, level in self.level.items()}
 
-    @rule(key=st.sampled_from(["a", "b"]), cost=st.integers(1, 5))
-    def ask(self, key: str, cost: int) -> None:
+    @rule(key=st.sampled_from(["a", "b"]), cost=st.integers(1, 5), woven=st.booleans())
+    def ask(self, key: str, cost: int, *, woven: bool) -> None:
+        def take() -> None:
+            if not woven:
+                assert self.limit.acquire(key, cost) == 0.0
+                return
+            with Traits(tenant=key, cost=cost):
+                assert self.limit.call_sync(len, "abc") == 3
+
         level = self.level.get(key, 0)
         if level + cost * 4 <= 8 * 4:
-            assert self.limit.acquire(key, cost) == 0.0
+            take()
             self.level[key] = level + cost * 4
         else:
             with pytest.raises(RateLimitedError) as caught:
-                self.limit.acquire(key, cost)
+                take()
             assert caught.value.retry_after == pytest.approx((level + cost * 4 - 32) / 16)
 
     @invariant()
