@@ -220,10 +220,7 @@ WORKER = """if True:
 def test_a_level_set_in_one_worker_is_applied_in_all_workers_of_a_service(tmp_path: Path) -> None:
     """Three processes; one of them serves `PUT /loggers`."""
     command = [sys.executable, "-c", WORKER, str(tmp_path / "levels")]
-    workers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
+    workers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     for worker in workers:
         assert worker.stdout is not None
         assert worker.stdout.readline() == "ready\n"
