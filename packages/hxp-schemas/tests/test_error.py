@@ -248,6 +248,37 @@ def test_no_error_about_an_error_quotes_what_it_holds() -> None:
         assert "secret" not in str(caught.value)
 
 
+PLAIN = ["error", "message", "detail", "title", "type", "code", "param", "status", "errors", "pointer", "loc", "msg"]
+OURS = ["retry_after", "retryable", "request_id", "metadata", "error_type"]
+GOOGLE = ["details", "@type", "reason", "retryDelay", "fieldViolations", "field", "requestId"]
+NAMES = st.sampled_from([*PLAIN, *OURS, *GOOGLE])
+KINDS = st.sampled_from([f"type.googleapis.com/google.rpc.{n}" for n in ("ErrorInfo", "RetryInfo", "BadRequest")])
+DOCUMENTS: st.SearchStrategy[object] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**400, -(10**400), 429])
+    | st.floats()
+    | KINDS
+    | NAMES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=6),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(NAMES, DOCUMENTS, max_size=6) | DOCUMENTS)
+def test_reading_any_document_never_fails(document: object) -> None:
+    """U3: an upstream has no say in whether its failure can be told."""
+    for info in (ErrorInfo.from_document(document), read(document)):
+        json.dumps([info.to_openai(), info.to_problem(), info.to_aip193(), info.to_headers()]).encode()
+
+
+def test_a_delay_without_end_is_clamped() -> None:
+    """U5, B3: an integer of 400 digits."""
+    assert ErrorInfo.from_document({"detail": "m", "retry_after": 10**400}).retry_after == 86_400.0
+    assert ErrorInfo.from_document({"detail": "m", "retry_after": -(10**400)}).retry_after == 0.0
+
+
 TEXT = st.text(min_size=1, max_size=60)
 DELAYS = st.none() | st.integers(0, 86_400_000).map(lambda milliseconds: milliseconds / 1000)
 CODES = st.sampled_from([code.value for code in ErrorCode]) | TEXT | st.just("other")

@@ -52,7 +52,9 @@ def read_document(document: object) -> SaidError:
 
 def clamped(seconds: object) -> float | None:
     """A number of seconds to wait, between none and a day; `None` if it is no number."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or math.isnan(seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    if isinstance(seconds, float) and math.isnan(seconds):  # an integer may have more digits than a float can hold
         return None
     return float(min(max(seconds, 0.0), _MAX_RETRY_AFTER))
 
