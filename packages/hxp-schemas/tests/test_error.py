@@ -349,6 +349,30 @@ def test_aip_193_puts_each_fact_where_it_belongs() -> None:
     assert ErrorInfo(code="x", message="", status=507).to_aip193()["error"]["status"] == "UNKNOWN"
 
 
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        (400, "INVALID_ARGUMENT"),
+        (401, "UNAUTHENTICATED"),
+        (403, "PERMISSION_DENIED"),
+        (404, "NOT_FOUND"),
+        (408, "DEADLINE_EXCEEDED"),
+        (409, "ABORTED"),
+        (412, "FAILED_PRECONDITION"),
+        (416, "OUT_OF_RANGE"),
+        (429, "RESOURCE_EXHAUSTED"),
+        (499, "CANCELLED"),
+        (500, "INTERNAL"),
+        (501, "UNIMPLEMENTED"),
+        (502, "UNKNOWN"),
+        (503, "UNAVAILABLE"),
+        (504, "DEADLINE_EXCEEDED"),
+    ],
+)
+def test_aip_193_names_every_status_as_grpc_does(status: int, name: str) -> None:
+    assert ErrorInfo(code="x", message="", status=status).to_aip193()["error"]["status"] == name
+
+
 def test_a_google_error_of_few_words_is_understood() -> None:
     info = read({"error": {"code": 404, "message": "No such model.", "status": "NOT_FOUND"}}, 404)
     assert (info.code, info.message, info.status) == ("not_found", "No such model.", 404)

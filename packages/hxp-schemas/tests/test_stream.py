@@ -177,3 +177,29 @@ def test_a_stream_without_usage_has_none() -> None:
 @given(st.lists(st.sampled_from([ROLE, WORD, STOP, USAGE, DONE, "{", {"error": "x"}]) | st.text() | st.binary()))
 def test_nothing_that_is_fed_raises(chunks: list[Any]) -> None:
     assert read(*chunks).verdict in {"complete", "truncated", "illegal", "error"}
+
+
+def chunk_of(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
+    """A chunk of choices that have the delta given, unless their own fields say otherwise."""
+    return {"choices": [{"index": 0, "delta": delta, **fields} for fields, delta in pairs]}
+
+
+WRONG: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 2) | st.text(max_size=2) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["index", "name", "x"]), inner),
+    max_leaves=4,
+)
+CHUNK_FIELDS = st.sampled_from(["choices", "usage", "error", "object", "id"])
+CHOICE_FIELDS = st.sampled_from(["index", "delta", "finish_reason", "text", "error"])
+DELTA_FIELDS = st.sampled_from(["content", "role", "tool_calls", "reasoning"])
+CALL_FIELDS = st.sampled_from(["index", "function", "custom", "id"])
+CALLS = st.lists(st.dictionaries(CALL_FIELDS, WRONG) | WRONG, max_size=2)
+DELTAS = st.dictionaries(DELTA_FIELDS, WRONG) | CALLS.map(lambda calls: {"tool_calls": calls})
+CHOICES = st.lists(st.tuples(st.dictionaries(CHOICE_FIELDS, WRONG), DELTAS), max_size=2)
+
+
+@given(st.lists(st.dictionaries(CHUNK_FIELDS, WRONG) | CHOICES.map(chunk_of), max_size=5))
+def test_no_wrong_field_raises(chunks: list[Any]) -> None:
+    stream = read(ROLE, *chunks, DONE)
+    assert stream.verdict in {"complete", "truncated", "illegal", "error"}
+    assert stream.usage is None or stream.usage.total_tokens >= 0
