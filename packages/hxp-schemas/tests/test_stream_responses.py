@@ -1,7 +1,9 @@
 import json
 from typing import Any
 
+import pydantic
 import pytest
+from hxp_schemas.openai import read_response_event
 from hxp_schemas.stream import ResponseStream, StreamError, StreamRule
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,6 +136,16 @@ def test_the_name_of_an_event_is_its_type() -> None:
 def test_done_does_not_stand_for_the_end() -> None:
     assert read(CREATED, "[DONE]").reason == "the stream stopped before response.completed, at [DONE]"
     assert read("[DONE]").verdict == "truncated"
+
+
+@pytest.mark.parametrize(
+    "data", ['["secret"]', '"secret"', "secret", '{"type": ["secret"]}', '{"type": 3, "delta": "secret"}']
+)
+def test_an_event_that_is_none_is_refused_without_being_quoted(data: str) -> None:
+    """L6: what a model said stays out of errors."""
+    with pytest.raises(pydantic.ValidationError) as caught:
+        read_response_event(data)
+    assert "secret" not in str(caught.value)
 
 
 def test_whoever_needs_the_whole_gets_a_typed_error_with_the_place() -> None:

@@ -331,4 +331,4 @@ def read_response_event(data: bytes | str) -> ResponseStreamEvent:
 
 @cache
 def _adapter() -> "pydantic.TypeAdapter[ResponseStreamEvent]":
-    return pydantic.TypeAdapter(ResponseStreamEvent)
+    return pydantic.TypeAdapter(ResponseStreamEvent, config=pydantic.ConfigDict(hide_input_in_errors=True))
