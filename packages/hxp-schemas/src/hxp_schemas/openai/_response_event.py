@@ -10,6 +10,7 @@ from hxp_schemas._wire import UnknownVariant, WireModel, Written
 
 from ._response_answer import Response
 from ._response_item import ResponseContentPart, ResponseLogprob, ResponseOutputItem, ResponseSummaryText
+from ._union import Tagged
 
 
 class ResponseCreatedEvent(WireModel):
@@ -303,7 +304,7 @@ ResponseStreamEvent = Annotated[
         | ResponseReasoningSummaryTextDeltaEvent
         | ResponseReasoningSummaryTextDoneEvent
         | ResponseErrorEvent,
-        Field(discriminator="type"),
+        Tagged("type"),
     ]
     | UnknownVariant,
     Field(union_mode="left_to_right"),

@@ -1,4 +1,4 @@
-"""Unions of what a caller may send, told apart by a tag."""
+"""Unions of models, told apart by a tag; an error about one quotes nothing."""
 
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Tagged:
     """Marks a union of models that a field tells apart; like `Field(discriminator=...)` but for its error.
 
-    Pydantic's own error quotes the tag that came, which may be anything that a caller put there by mistake;
+    Pydantic's own error quotes the tag that came, which may be anything that somebody put there by mistake;
     this one names the field and the tags that are known.
 
     Args:
