@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from hxp_resilience import (
     BudgetExceededError,
@@ -18,6 +20,11 @@ from hxp_resilience.testing import ManualClock, RecordingHook, no_waiting
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(("share", "floor", "most"), [(0.1, 0.0, 1.1), (0.2, 0.0, 1.2), (0.1, 1.0, 1.11)])
@@ -154,3 +161,37 @@ class BudgetMachine(RuleBasedStateMachine):
 
 TestBudgetMachine = BudgetMachine.TestCase
 TestBudgetMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("outer", ["retry", "hedge"])
+async def test_a_call_through_retry_and_hedge_is_counted_once(outer: str, clock: ManualClock) -> None:
+    """O5: both share the budget, so that the target sees no more than the share together, either way round."""
+    budget = RetryBudget(RetryBudgetOptions(share=0.1, floor=0.0), clock=clock)
+    retry, hedge = Retry(4, budget=budget, random=lambda: 0.0), Hedge(60.0, budget=budget)
+    policies: list[Any] = [retry, hedge] if outer == "retry" else [hedge, retry]
+    seen = 0
+
+    async def target() -> None:
+        nonlocal seen
+        seen += 1
+        raise ConnectionError
+
+    async def stream() -> AsyncIterator[None]:
+        await target()
+        yield
+
+    for pipeline in (Pipeline(*policies), Pipeline(policies[0], Pipeline(policies[1]))):
+        seen = 0
+        for _ in range(1000):
+            clock.advance(0.01)
+            with pytest.raises((ConnectionError, BudgetExceededError, RetriesExhaustedError)):
+                await pipeline.call(target)
+        assert 1050 < seen <= 1100
+    seen = 0
+    for _ in range(1000):
+        clock.advance(0.01)
+        with pytest.raises((ConnectionError, BudgetExceededError, RetriesExhaustedError)):
+            async with Pipeline(*policies).stream(stream):
+                pass
+    assert 1050 < seen <= 1100
+    assert budget.statistics().live == pytest.approx(1000, abs=101)  # of the last ten seconds

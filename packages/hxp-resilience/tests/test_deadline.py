@@ -231,3 +231,24 @@ def test_a_thread_that_is_late_in_shadow_mode_is_only_counted(clock: ManualClock
         timeout.call_sync(clock.advance, 2.0)
         assert timeout.statistics().expired == 1
         assert hook.events[0].shadow
+
+
+def test_the_deadline_of_a_timeout_goes_by_its_clock(clock: ManualClock) -> None:
+    """In a thread by the clock that it was given, in a task by that of the loop, which may be a virtual one."""
+
+    def left() -> list[float]:
+        deadline = current_deadline()
+        assert deadline is not None
+        before = deadline.remaining()
+        clock.advance(2.0)
+        return [before, deadline.remaining()]
+
+    async def left_async() -> list[float]:
+        return left()
+
+    assert Timeout(5.0, clock=clock).call_sync(left) == [5.0, 3.0]
+    assert TotalTimeout(5.0, clock=clock).call_sync(left) == [5.0, 3.0]
+    loop = asyncio.new_event_loop()
+    loop.time = clock  # type: ignore[method-assign]
+    assert loop.run_until_complete(TotalTimeout(5.0).call(left_async)) == [5.0, 3.0]
+    loop.close()

@@ -147,12 +147,20 @@ class Hedge(BasePolicy[HedgeOptions]):
         Raises:
             Exception: The first error, when no call succeeded.
         """
+        if self._budget is not None:
+            self._budget.deposit(current_traits().cost)
+        return await self.call_counted(function, *args, **kwargs)
+
+    async def call_counted(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do as `call` does, inside of another policy that has counted the call for the budget of both.
+
+        Raises:
+            Exception: The first error, when no call succeeded.
+        """
         deadline = current_deadline()
         if deadline is not None:
             deadline.check()
         self._calls += 1
-        if self._budget is not None:
-            self._budget.deposit(current_traits().cost)
         race = _Race(partial(function, *args, **kwargs))
         try:
             return await self._run(race)

@@ -8,7 +8,7 @@ from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
 
 from ._fragment import fuse
-from ._policy import BasePolicy, Policy
+from ._policy import BasePolicy, Policy, counted_outside
 from ._twin import is_asynchronous
 
 if TYPE_CHECKING:
@@ -208,15 +208,18 @@ class Pipeline:
         """Fuse what can be fused; a policy of somebody else calls what is right of it as a whole."""
         within: Callable[..., Any] | None = None
         run: list[tuple[Any, str]] = []
-        for policy in reversed(list(self.flat())):
+        policies = list(self.flat())
+        for policy, counted in reversed(list(zip(policies, counted_outside(policies), strict=True))):
             fragment = getattr(policy, "fragment", None)
+            if counted and fragment is not None:
+                fragment = getattr(policy, "counted_fragment", fragment)
             if fragment is not None:
                 run.insert(0, (policy, fragment))
                 continue
             if run or within is None:
                 within = fuse(run, asynchronous=asynchronous, within=within)
                 run = []
-            within = _nested(policy, within, asynchronous=asynchronous)
+            within = _nested(policy, within, asynchronous=asynchronous, counted=counted)
         return within if within is not None and not run else fuse(run, asynchronous=asynchronous, within=within)
 
 
@@ -232,8 +235,10 @@ def _checked(policy: BasePolicy[Any], change: object) -> object:
     raise TypeError(f"{policy.name} takes {wanted} or a mapping, not {type(change).__name__}")
 
 
-def _nested(policy: Policy, within: Callable[..., Any], *, asynchronous: bool) -> Callable[..., Any]:
+def _nested(policy: Policy, within: Callable[..., Any], *, asynchronous: bool, counted: bool) -> Callable[..., Any]:
     name = "call" if asynchronous else "call_sync"
+    if counted and hasattr(policy, "call_counted"):
+        name = name.replace("call", "call_counted", 1)
     call = getattr(policy, name, None)
     if call is None:
         raise TypeError(f"{type(policy).__name__} has no synchronous twin: await `pipeline.call` instead")

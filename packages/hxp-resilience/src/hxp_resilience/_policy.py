@@ -10,7 +10,7 @@ from ._event import Event, tell
 from ._fragment import as_method
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from typing import Any
 
     from ._event import Hook
@@ -100,3 +100,18 @@ class BasePolicy(Generic[O]):
         if self.hooks:
             kind_of = None if error is None else type(error).__name__
             tell(self.hooks, Event(kind, self.name, detail, seconds, kind_of, shadow))
+
+
+def counted_outside(policies: Sequence[Policy]) -> list[bool]:
+    """Tell of each policy whether one further out has counted the call for the budget that they share.
+
+    Args:
+        policies: From the outside to the inside.
+    """
+    seen: set[int] = set()
+    counted = []
+    for policy in policies:
+        budget = getattr(policy, "budget", None)
+        counted.append(budget is not None and id(budget) in seen)
+        seen.add(id(budget))
+    return counted

@@ -152,6 +152,9 @@ while True:
     {t}.resume()
 """
 
+    # Inside of another policy that has counted the call for the budget of both.
+    counted_fragment: ClassVar[str] = fragment.replace("._begin()", "._begin(counted=True)")
+
     def __init__(
         self,
         attempts: int | RetryOptions = 3,
@@ -218,8 +221,8 @@ while True:
             f" {options.max_retry_after:g} s{budget}"
         )
 
-    def _begin(self) -> _History:
-        if self._budget is not None:
+    def _begin(self, *, counted: bool = False) -> _History:
+        if self._budget is not None and not counted:
             self._budget.deposit(current_traits().cost)
         return _History(self._clock())
 

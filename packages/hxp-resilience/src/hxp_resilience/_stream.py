@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from ._deadline import current_deadline
+from ._fragment import fuse
 from ._items import Items, broken
-from ._policy import BasePolicy
+from ._policy import BasePolicy, counted_outside
 from ._valid import positive
 from .errors import DeadlineExceededError
 
@@ -148,9 +149,13 @@ class OpenStream(Generic[T]):
         function, args, kwargs = self._call
         guard = next((policy for policy in self._policies if isinstance(policy, StreamGuard)), None)
         opening: Callable[..., Awaitable[Any]] = partial(_begin, guard, function)
-        for policy in reversed(self._policies):
+        for policy, counted in reversed(list(zip(self._policies, counted_outside(self._policies), strict=True))):
             if hasattr(policy, "hold"):
                 opening = partial(_held, policy, opening)
+            elif counted and hasattr(policy, "counted_fragment"):
+                opening = partial(fuse([(policy, policy.counted_fragment)], asynchronous=True), opening)
+            elif counted and hasattr(policy, "call_counted"):
+                opening = partial(policy.call_counted, opening)
             elif not isinstance(policy, StreamGuard):
                 opening = partial(policy.call, opening)
         self._items = await _as_items(await opening(*args, **kwargs))

@@ -191,7 +191,7 @@ except BaseException as error:
         started = self._clock()
         if self._shadow:
             return started, None, None
-        outer, mine = current_deadline(), Deadline(self.options.seconds)
+        outer, mine = current_deadline(), Deadline(self.options.seconds, clock=self._clock)
         mine.__enter__()
         return started, mine, outer
 
@@ -242,7 +242,7 @@ class TotalTimeout(Timeout):
 
     fragment: ClassVar[str] = """
 {t} = {p}._enter_async(deadline)
-total{n}, deadline = {p}._carry(), deadline_here()
+total{n}, deadline = {p}._carry_async({t}), deadline_here()
 try:
     {inner}
 except BaseException as error:
@@ -257,8 +257,15 @@ total{n}.__exit__(None, None, None)
         """Say in words what the policy does."""
         return f"end the call with all its attempts after {self.options.seconds:g} s, and tell everything inside"
 
-    def _carry(self) -> Deadline:
-        return Deadline(float("inf") if self._shadow else self.options.seconds).__enter__()
+    def _carry_async(self, token: _Token) -> Deadline:
+        return self._carry(token[0].time)
+
+    def _carry_sync(self, token: object) -> Deadline:
+        del token
+        return self._carry(self._clock)
+
+    def _carry(self, clock: Callable[[], float]) -> Deadline:
+        return Deadline(float("inf") if self._shadow else self.options.seconds, clock=clock).__enter__()
 
     def _error(self, seconds: float, timeline: tuple[str, ...], *, by_deadline: bool) -> ResilienceError:
         del seconds, by_deadline  # the end of the total time is the deadline

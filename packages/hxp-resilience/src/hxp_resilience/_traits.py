@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ._valid import not_negative
 
 if TYPE_CHECKING:
-    from contextvars import Token
     from types import TracebackType
     from typing import Any, Self
 
@@ -37,7 +36,8 @@ class Traits:
         not_negative("cost", self.cost)
 
     def __enter__(self) -> Self:
-        _tokens.set((_current.set(self), _tokens.get()))
+        _outside.set((_current.get(), _outside.get()))
+        _current.set(self)
         return self
 
     def __exit__(
@@ -46,14 +46,14 @@ class Traits:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        entered = _tokens.get()
-        assert entered is not None, "left without having been entered"  # noqa: S101 (a programming error)
-        _tokens.set(entered[1])
-        _current.reset(entered[0])
+        outside = _outside.get()
+        if outside is not None:  # else left in another context, in which nothing is to be restored
+            _current.set(outside[0])
+            _outside.set(outside[1])
 
 
 _current: ContextVar[Traits] = ContextVar("hxp_traits", default=Traits())  # noqa: B039 (it is frozen)
-_tokens: ContextVar[tuple[Token[Traits], Any] | None] = ContextVar("hxp_traits_tokens", default=None)
+_outside: ContextVar[tuple[Traits, Any] | None] = ContextVar("hxp_traits_outside", default=None)
 
 traits_here = _current.get  # as `deadline_here`
 
