@@ -381,6 +381,9 @@ def test_a_google_error_of_few_words_is_understood() -> None:
         {"@type": 3},
         {"@type": "type.googleapis.com/google.rpc.Help", "links": []},
         {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "soon"},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{'1' * 30}s"},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "\u0661s"},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": {"seconds": 1}},
         {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [3]},
         {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": 3, "metadata": 3},
     ]
@@ -397,9 +400,12 @@ def test_a_google_error_of_few_words_is_understood() -> None:
         ({"error": {"code": 429, "message": "m", "status": "RESOURCE_EXHAUSTED", "details": []}}, 429),
         ({"error": {"message": "m", "type": "t", "param": None, "code": "c"}}, 500),
         ({"error": {"message": "m", "code": 200}}, 500),
+        ({"error": {"message": "m", "code": 399}}, 500),
+        ({"error": {"message": "m", "code": "400"}}, 400),
+        ({"error": {"message": "m", "code": 599}}, 599),
+        ({"error": {"message": "m", "code": "600"}}, 500),
         ([], 500),
     ],
-    ids=["vllm-flat", "vllm", "problem", "aip-193", "openai", "no-status", "garbage"],
 )
 def test_a_document_may_name_its_status(document: object, status: int) -> None:
     assert ErrorInfo.from_document(document).status == status

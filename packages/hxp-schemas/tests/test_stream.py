@@ -130,6 +130,18 @@ def test_an_event_that_is_named_error_is_one_whatever_it_holds(data: str) -> Non
     assert (stream.verdict, stream.finding.rule, stream.finding.event) == ("error", StreamRule.REPORTED, 1)
 
 
+def test_a_tool_call_without_an_index_is_the_first() -> None:
+    def piece(**call: Any) -> dict[str, Any]:
+        return {"choices": [{"delta": {"tool_calls": [call]}}]}
+
+    named, more = {"name": "f", "arguments": ""}, {"arguments": "{}"}
+    whole = [piece(function=named), piece(index=0, function=more), piece(function=more)]
+    assert read(*whole, STOP, DONE).verdict == "complete"
+    assert read(piece(function=named), piece(index=1, function=more), STOP, DONE).verdict == "illegal"
+    gap = [piece(index=0, function=named), piece(index=7, custom={"name": "c", "input": ""})]
+    assert read(*gap, piece(index=7, custom={"input": "x"}), STOP, DONE).verdict == "complete"
+
+
 @pytest.mark.parametrize("reason", ["error", "abort"])
 def test_an_answer_that_failed_is_no_complete_one(reason: str) -> None:
     """U2: OpenRouter and Mistral say `error` here, vLLM `abort`; `[DONE]` may come all the same."""
