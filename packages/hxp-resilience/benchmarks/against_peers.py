@@ -28,6 +28,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 from datetime import timedelta
@@ -47,6 +48,8 @@ import interlock
 import limits
 import limits.aio.storage
 import limits.aio.strategies
+import limits.storage
+import limits.strategies
 import purgatory
 import pybreaker
 import redress
@@ -403,6 +406,64 @@ def memory(table: Table) -> None:
     table.figure("interlock-cb", allocated(theirs))
     table.figure("pybreaker, no window", allocated(lambda number: pybreaker.CircuitBreaker(name=f"breaker {number}")))
     table.target(OURS, at_most=300.0, of=None)
+
+
+@suite.table("memory of one limiter key", reference="limits, in memory", unit="bytes")
+def memory_of_keys(table: Table) -> None:
+    """Allocated for each of ten thousand keys that have been used once; the keys themselves are not counted."""
+    import tracemalloc  # noqa: PLC0415 (slows what follows while it is on)
+
+    keys = [f"tenant {number}" for number in range(10_000)]
+
+    def allocated(make: Callable[[], Callable[[str], object]]) -> Callable[[], float]:
+        def measure() -> float:
+            take = make()
+            tracemalloc.start()
+            before = tracemalloc.get_traced_memory()[0]
+            for key in keys:
+                take(key)
+            used = (tracemalloc.get_traced_memory()[0] - before) / len(keys)
+            tracemalloc.stop()
+            return used
+
+        return measure
+
+    def theirs() -> Callable[[str], object]:
+        window = limits.strategies.FixedWindowRateLimiter(limits.storage.MemoryStorage())
+        item = limits.RateLimitItemPerHour(10)
+        return lambda key: window.hit(item, key)
+
+    table.figure(OURS, allocated(lambda: RateLimit(10, per=3600.0).acquire))
+    table.figure("limits, in memory", allocated(theirs))
+    table.target(OURS, at_most=120.0, of=None)
+
+
+@suite.table("cyclic garbage of one call that succeeds", reference="tenacity", unit="objects")
+def garbage(table: Table) -> None:
+    """What only the garbage collector can free, after a hundred calls."""
+
+    def left(call: Callable[[], Awaitable[Any]]) -> Callable[[], float]:
+        async def count() -> float:
+            for _ in range(20):
+                await call()
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(100):
+                    await call()
+                return gc.collect() / 100
+            finally:
+                gc.enable()
+
+        return lambda: asyncio.run(count())
+
+    four = Pipeline(Retry(3), CircuitBreaker("a"), Timeout(5.0), Bulkhead(10, 10), RateLimit(1e9))
+    table.figure(OURS, left(bound(four.call)))
+    table.figure("backoff", left(plain(backoff.on_exception(backoff.expo, ConnectionError, max_tries=3)(work))))
+    table.figure("hyx", left(plain(hyx.retry.retry(on=ConnectionError, attempts=3)(work))))
+    table.figure("stamina", left(plain(stamina.retry(on=ConnectionError, attempts=3)(work))))
+    table.figure("tenacity", left(plain(tenacity.retry(stop=tenacity.stop_after_attempt(3))(work))))
+    table.target(OURS, at_most=0.0, of=None)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import types
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,6 +22,22 @@ def anyio_backend() -> str:
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(1000.0)
+
+
+Until: TypeAlias = "Callable[[Callable[[], object]], None]"
+
+
+@pytest.fixture
+def until() -> Until:
+    """Let other threads run until something holds; fail when it never does."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        limit = time.monotonic() + 30.0
+        while not condition():
+            assert time.monotonic() < limit, "it never came about"
+            time.sleep(0)
+
+    return wait
 
 
 Stepped: TypeAlias = "Callable[[Coroutine[Any, Any, object], int], Awaitable[tuple[bool, object]]]"

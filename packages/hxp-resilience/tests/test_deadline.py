@@ -91,13 +91,12 @@ def test_who_waits_for_ever_says_nothing_to_the_next_server() -> None:
     assert held.headers() == {}
 
 
-def test_a_thread_may_wait_for_ever() -> None:
+def test_a_thread_may_wait_for_ever(until: Callable[[Callable[[], object]], None]) -> None:
     bulkhead, inside = Bulkhead(BulkheadOptions(1, 1, queue_timeout=math.inf)), Event()
     bulkhead.acquire_sync()
     thread = Thread(target=lambda: bulkhead.call_sync(inside.set))
     thread.start()
-    while not bulkhead.statistics().waiting:
-        pass
+    until(lambda: bulkhead.statistics().waiting)
     bulkhead.release()
     thread.join()
     assert inside.is_set()
@@ -201,7 +200,9 @@ async def test_a_timeout_starts_nothing_after_the_deadline(clock: ManualClock, *
     assert asked == []
 
 
-def test_a_thread_whose_place_comes_with_the_deadline_comes_too_late(clock: ManualClock) -> None:
+def test_a_thread_whose_place_comes_with_the_deadline_comes_too_late(
+    clock: ManualClock, until: Callable[[Callable[[], object]], None]
+) -> None:
     """O4."""
     bulkhead, errors = Bulkhead(1, 1), list[Exception]()
     bulkhead.acquire_sync()
@@ -215,8 +216,7 @@ def test_a_thread_whose_place_comes_with_the_deadline_comes_too_late(clock: Manu
 
     thread = Thread(target=wait)
     thread.start()
-    while not bulkhead.statistics().waiting:
-        pass
+    until(lambda: bulkhead.statistics().waiting)
     clock.advance(61.0)
     bulkhead.release()
     thread.join()

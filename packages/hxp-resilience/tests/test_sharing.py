@@ -36,7 +36,7 @@ from hxp_resilience._waiter import TaskWaiter
 from hxp_resilience.testing import RecordingHook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hxp_resilience.testing import ManualClock
 
@@ -118,7 +118,7 @@ async def test_calls_that_began_before_a_reload_are_still_counted() -> None:
     assert len(timeout._homes) == 1
 
 
-def test_the_queue_of_a_bulkhead_is_not_longer_for_many_threads() -> None:
+def test_the_queue_of_a_bulkhead_is_not_longer_for_many_threads(until: Callable[[Callable[[], object]], None]) -> None:
     bulkhead, barrier, refused = Bulkhead(1, 5), Barrier(200), deque[int]()
     bulkhead.acquire_sync()
 
@@ -136,8 +136,7 @@ def test_the_queue_of_a_bulkhead_is_not_longer_for_many_threads() -> None:
         threads = [Thread(target=ask) for _ in range(200)]
         for thread in threads:
             thread.start()
-        while len(refused) < 195:
-            pass
+        until(lambda: len(refused) >= 195)
         assert bulkhead.statistics().waiting == 5
         bulkhead.release()
         for thread in threads:
