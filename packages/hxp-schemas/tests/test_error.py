@@ -157,6 +157,15 @@ def test_param_type_and_request_id_are_kept_if_they_are_safe() -> None:
     assert read({}, headers={"X-Request-ID": "a b"}).request_id is None
 
 
+def test_the_id_of_the_request_has_two_headers_and_is_written_if_it_is_safe() -> None:
+    """L1, L2, B12: OpenAI's name and Anthropic's."""
+    assert read({}, headers={"request-id": "req_1"}).request_id == "req_1"
+    assert read({}, headers={"request-id": "req_1", "x-request-id": "abc"}).request_id == "abc"
+    for request_id, written in (("req_1", "req_1"), ("a\r\nset-cookie: b", None), ("x" * 129, None), (None, None)):
+        info = ErrorInfo(code="x", message="y", status=500, request_id=request_id)
+        assert info.to_headers().get("x-request-id") == written
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

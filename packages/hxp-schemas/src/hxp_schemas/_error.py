@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 
 from ._error_code import ERROR_CATALOGUE, RETRYABLE_STATUS, ErrorCode, error_type
 from ._response import read_error
-from ._said import SaidError, read_document
+from ._said import SaidError, read_document, safe_id
 
 
 class OpenAIError(pydantic.BaseModel):
@@ -117,7 +117,7 @@ class ErrorInfo(pydantic.BaseModel):
         return write_status(self, own=own)
 
     def to_headers(self) -> dict[str, str]:
-        """Return the response headers that say what OpenAI's envelope has no field for.
+        """Return the response headers for what OpenAI's envelope has no field for; an unsafe id is left out.
 
         Example:
             >>> ErrorInfo(code="x", message="y", status=503, retry_after=1.5).to_headers()
@@ -127,8 +127,8 @@ class ErrorInfo(pydantic.BaseModel):
         if self.retry_after is not None:
             headers["retry-after"] = str(math.ceil(self.retry_after))
             headers["retry-after-ms"] = f"{self.retry_after * 1000:.6f}".rstrip("0").removesuffix(".")
-        if self.request_id is not None:
-            headers["x-request-id"] = self.request_id
+        if (request_id := safe_id(self.request_id)) is not None:
+            headers["x-request-id"] = request_id
         return headers
 
     @classmethod

@@ -21,7 +21,7 @@ def read_error(status: int, body: bytes, headers: Mapping[str, str]) -> SaidErro
         code=None if said.code == str(status) else said.code,
         retryable=said.retryable if should_retry is None else should_retry,
         retry_after=said.retry_after if waits is None else waits,
-        request_id=safe_id(lower.get("x-request-id")) or said.request_id,
+        request_id=safe_id(lower.get("x-request-id")) or safe_id(lower.get("request-id")) or said.request_id,
     )
 
 
