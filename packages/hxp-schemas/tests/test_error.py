@@ -143,8 +143,14 @@ def test_anything_else_becomes_a_message_that_quotes_nothing(body: bytes) -> Non
 
 
 def test_a_status_that_is_no_error_is_told_as_a_bad_gateway() -> None:
-    assert read({}, 200).status == 502
-    assert read({}, 999).status == 502
+    assert [read({}, status).status for status in (200, 399, 600, 999)] == [502] * 4
+    assert [read({}, status).status for status in (400, 599)] == [400, 599]
+
+
+def test_what_a_document_says_is_cut_at_its_bounds() -> None:
+    """L3."""
+    info = read({"error": {"message": "m", "type": "t" * 999, "code": "c" * 999, "param": "p" * 999}})
+    assert (len(info.type), len(info.code), len(info.param or "")) == (128, 128, 256)
 
 
 def test_a_long_message_is_cut() -> None:
