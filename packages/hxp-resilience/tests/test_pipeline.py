@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import pytest
 from hxp_resilience import (
+    BudgetExceededError,
     Bulkhead,
     CircuitBreaker,
     CircuitBreakerOptions,
@@ -20,6 +21,8 @@ from hxp_resilience import (
     RateLimit,
     RateLimitedError,
     Retry,
+    RetryBudget,
+    RetryBudgetOptions,
     RetryOptions,
     Timeout,
     TimeoutOptions,
@@ -221,6 +224,22 @@ def test_hooks_hear_of_every_policy() -> None:
         "ConnectionError",
         "RetriesExhaustedError",
     ]
+
+
+def test_a_hook_hears_of_everything_once() -> None:
+    """A policy that stands in two pipelines, and the budget that two policies share."""
+    hook, breaker = RecordingHook(), CircuitBreaker("m")
+    budget = RetryBudget(RetryBudgetOptions(share=0.0, floor=0.0))
+    pipeline = Pipeline(Retry(2, budget=budget), breaker, hooks=[hook])
+    Pipeline(Retry(3, budget=budget), breaker, hooks=[hook])
+    with no_waiting(), pytest.raises(BudgetExceededError):
+        pipeline.call_sync(_fail)
+    breaker.isolate()
+    assert hook.kinds() == ["budget.refused", "circuit.isolated"]
+
+
+def _fail() -> None:
+    raise ConnectionError
 
 
 def test_a_hook_that_fails_harms_no_call(caplog: pytest.LogCaptureFixture) -> None:

@@ -166,7 +166,8 @@ class RetryBudget:
 
     def watch(self, hook: Hook) -> None:
         """Tell this hook of every refusal from now on."""
-        self.hooks = (*self.hooks, hook)
+        if hook not in self.hooks:
+            self.hooks = (*self.hooks, hook)
 
     def explain(self) -> str:
         """Say in words what the budget allows."""

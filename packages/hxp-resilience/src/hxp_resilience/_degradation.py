@@ -157,7 +157,8 @@ class Degradation:
 
     def watch(self, hook: Hook) -> None:
         """Tell this hook of every change from now on."""
-        self.hooks = (*self.hooks, hook)
+        if hook not in self.hooks:
+            self.hooks = (*self.hooks, hook)
 
     def explain(self) -> str:
         """Say in words what the levels are."""

@@ -131,11 +131,12 @@ class Pipeline:
         return OpenStream(self.flat(), (function, args, kwargs))
 
     def watch(self, hook: Hook) -> None:
-        """Tell this hook of the events of all policies from now on."""
+        """Tell this hook of the events of all policies and of their budgets from now on."""
         for policy in self.flat():
-            watch = getattr(policy, "watch", None)
-            if watch is not None:
-                watch(hook)
+            for watched in (policy, getattr(policy, "budget", None)):
+                watch = getattr(watched, "watch", None)
+                if watch is not None:
+                    watch(hook)
 
     def flat(self) -> Iterator[Policy]:
         """Return the policies, those of inner pipelines in their place."""

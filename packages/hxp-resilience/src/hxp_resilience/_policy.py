@@ -71,8 +71,9 @@ class BasePolicy(Generic[O]):
         raise NotImplementedError  # made of the fragment
 
     def watch(self, hook: Hook) -> None:
-        """Tell this hook of every event from now on."""
-        self.hooks = (*self.hooks, hook)
+        """Tell this hook of every event from now on; once, however often it is given."""
+        if hook not in self.hooks:
+            self.hooks = (*self.hooks, hook)
 
     def reload(self, options: O) -> None:
         """Go by other options from now on; what the policy has counted is kept."""

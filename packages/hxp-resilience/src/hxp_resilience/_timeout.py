@@ -140,9 +140,9 @@ except BaseException as error:
         seconds, homes = self.options.seconds, self._homes
         home = homes.get((loop, seconds))
         if home is None:
-            for key in list(homes):
-                if key[0].is_closed() or not (key[1] == seconds or homes[key].pending):
-                    del homes[key]
+            for key, other in list(homes.items()):
+                if key[0].is_closed() or not (key[1] == seconds or other.pending):
+                    homes.pop(key, None)
             home = homes[loop, seconds] = Expiries(loop, seconds)
         self._home = home
         return home
