@@ -82,6 +82,37 @@ def test_every_stream_is_complete_and_cut_short_it_is_not(path: Path) -> None:
         assert stream.verdict == ("complete" if length == len(told) else "truncated"), stream.finding
 
 
+def test_all_that_openai_answers_can_be_reached() -> None:
+    full = o.ChatCompletion.model_validate_json((FOLDER / "openai.chat.full.json").read_bytes())
+    called, cited, refused, spoken = (choice.message for choice in full.choices)
+    assert [type(call).__name__.removeprefix("ChatCompletionMessage") for call in called.tool_calls or ()] == [
+        "FunctionToolCall",
+        "FunctionToolCall",
+        "CustomToolCall",
+    ]
+    assert cited.annotations is not None
+    assert cited.annotations[0].url_citation == o.AnnotationURLCitation(
+        end_index=9, start_index=4, title="Here", url="https://example.org/?a=1"
+    )
+    assert (refused.text, refused.refusal) == ("", "I cannot help with that.")
+    assert spoken.audio is not None
+    assert spoken.audio.transcript == "Hello."
+    logprobs = full.choices[1].logprobs
+    assert logprobs is not None
+    assert [said.token for said in logprobs.content or ()] == ["See", " h\u00e9re", "\u2028."]
+    vectors = o.CreateEmbeddingResponse.model_validate_json((FOLDER / "openai.embeddings.json").read_bytes())
+    assert [one.vector() for one in vectors.data] == [[1.0, 2.0], [0.0, -1.0]]
+
+
+def test_a_stream_of_several_choices_and_tools_is_told_apart() -> None:
+    stream = ChatStream(expect_usage=True)
+    for event in events(FOLDER / "openai.chat.tools.sse"):
+        stream.read(event)
+    assert (stream.verdict, stream.finish_reasons) == ("complete", {0: "tool_calls", 1: "stop", 2: "stop"})
+    assert stream.usage is not None
+    assert stream.usage.total_tokens == 112
+
+
 CHOICE: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
 LEFT_OUT: dict[str, dict[str, Any]] = {
     "a time of null": {"created": None},
