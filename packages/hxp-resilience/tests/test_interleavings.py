@@ -1,4 +1,4 @@
-"""Retry, timeout, hedge, fallback and stream guard against plain models, with interleavings that the test chooses.
+"""Policies against plain models, with interleavings that the test chooses.
 
 Several calls are under way at once, in an event loop whose clock moves when the test says so. Hypothesis begins calls,
 answers or fails any attempt of any of them, cancels, and lets time pass; after each step every call must be exactly
@@ -8,22 +8,29 @@ where the model says. (The other policies have machines of their own, beside the
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import tenacity
 from hxp_resilience import (
     AttemptTimeoutError,
+    Bulkhead,
+    Deadline,
+    DeadlineExceededError,
     Fallback,
     Hedge,
     HedgeOptions,
+    Ladder,
     Pipeline,
     RetriesExhaustedError,
     Retry,
     StreamBrokenError,
     StreamGuard,
     Timeout,
+    current_deadline,
 )
+from hxp_resilience.testing import ManualClock
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -284,6 +291,88 @@ class FallbackMachine(Flights):
         assert self.policy.statistics().used == sum(one.outcome == "7" for one in self.flights)
 
 
+class LadderMachine(Flights):
+    """Two rungs below the call: only what may pass leads down from it, every error from a rung."""
+
+    level = "full"
+
+    def make(self) -> Ladder:
+        return Ladder({"small": self.target, "cached": self.target}, on=ConnectionError)
+
+    async def target(self, waiting: list[asyncio.Future[Any]]) -> Any:
+        future = self.loop.create_future()
+        waiting.append(future)
+        return await future
+
+    def call(self, waiting: list[asyncio.Future[Any]]) -> Any:
+        return self.policy.call(self.target, waiting)
+
+    def answered(self, flight: Flight, kind: str) -> None:
+        if kind == "ok":
+            flight.outcome = "answer"
+            self.level = ("full", "small", "cached")[flight.asked - 1]
+        elif flight.asked == 3 or (flight.asked == 1 and kind == "lasting"):
+            flight.outcome = {"passing": "ConnectionError", "lasting": "ValueError"}[kind]
+        else:
+            flight.asked += 1
+
+    @invariant()
+    def it_stands_where_the_last_call_was_answered(self) -> None:
+        statistics = self.policy.statistics()
+        assert self.policy.level == statistics.level == self.level
+        assert statistics.failed == sum(
+            flight.asked == 3 and flight.outcome in {"ConnectionError", "ValueError"} for flight in self.flights
+        )
+
+
+class DeadlineMachine(RuleBasedStateMachine):
+    """Deadlines entered and left in several contexts, as tasks and threads have them, some of which copy another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = ManualClock()
+        self.contexts: list[tuple[Context, list[Deadline]]] = [(Context(), [])]
+
+    @rule(parent=PICK)
+    def begin_a_task(self, parent: int) -> None:
+        context, entered = self.contexts[parent % len(self.contexts)]
+        self.contexts.append((context.copy(), list(entered)))
+
+    @rule(where=PICK, seconds=st.integers(-2, 9), another=PICK, shared=st.booleans())
+    def enter(self, where: int, seconds: int, another: int, *, shared: bool) -> None:
+        context, entered = self.contexts[where % len(self.contexts)]
+        held = [deadline for _, deadlines in self.contexts for deadline in deadlines]
+        deadline = held[another % len(held)] if shared and held else Deadline(seconds, clock=self.clock)
+        context.run(deadline.__enter__)
+        entered.append(deadline)
+
+    @rule(where=PICK)
+    def leave(self, where: int) -> None:
+        context, entered = self.contexts[where % len(self.contexts)]
+        if entered:
+            context.run(entered.pop().__exit__, None, None, None)
+
+    @rule(seconds=st.integers(0, 3))
+    def pass_time(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+
+    @invariant()
+    def the_earliest_holds_in_each(self) -> None:
+        for context, entered in self.contexts:
+            held = context.run(current_deadline)
+            assert (held is None) == (not entered)
+            if held is not None:
+                assert held.at == min(deadline.at for deadline in entered)
+                assert context.run(self.is_started) == (held.at > self.clock())
+
+    def is_started(self) -> bool:
+        try:
+            Bulkhead(1).call_sync(int)
+        except DeadlineExceededError:
+            return False
+        return True
+
+
 @dataclass
 class Stream:
     """One stream: what its source will say next, and where the model says it is."""
@@ -402,5 +491,8 @@ TestRetry = RetryMachine.TestCase
 TestTimeout = TimeoutMachine.TestCase
 TestHedge = HedgeMachine.TestCase
 TestFallback = FallbackMachine.TestCase
+TestLadder = LadderMachine.TestCase
+TestDeadline = DeadlineMachine.TestCase
 TestStreamGuard = StreamGuardMachine.TestCase
-TestRetry.settings = TestTimeout.settings = TestHedge.settings = TestFallback.settings = TestStreamGuard.settings = HOW
+TestRetry.settings = TestTimeout.settings = TestHedge.settings = TestStreamGuard.settings = HOW
+TestFallback.settings = TestLadder.settings = TestDeadline.settings = settings(HOW, max_examples=60)
