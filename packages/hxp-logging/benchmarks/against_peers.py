@@ -21,6 +21,7 @@
 import json
 import logging
 import logging.handlers
+import os
 import secrets
 import sys
 import tempfile
@@ -157,6 +158,25 @@ def loguru_logger(path: Path) -> Any:
     return loguru.logger
 
 
+def floor(path: Path) -> Callable[..., None]:
+    """Do what cannot be left out: encode the line as one dictionary, and hand it to the kernel."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def log(event: str, **fields: Any) -> None:
+        told = {
+            "timestamp": "2026-11-23T12:00:00.000000Z",
+            "severity_text": "INFO",
+            "severity_number": 9,
+            "logger": "x",
+            "body": event,
+            "attributes": fields,
+            "request_id": REQUEST_ID,
+        }
+        os.write(descriptor, orjson.dumps(told, None, orjson.OPT_APPEND_NEWLINE))
+
+    return log
+
+
 def check(path: Path) -> None:
     """Every candidate has written what it was told."""
     line = json.loads(path.read_text().splitlines()[-1])
@@ -176,6 +196,7 @@ def line(table: Table) -> None:
     table.enter(loguru.logger.contextualize(request_id=REQUEST_ID))
     log = loguru_logger(where / "loguru")
     candidates: dict[str, tuple[Path, Callable[[], object]]] = {
+        "the floor: orjson and os.write": (where / "floor", call_with_fields(floor(where / "floor"))),
         "hxp-logging": (
             where / "ours",
             call_with_fields(ours(where / "ours", **NOTHING_HIDDEN).get_logger("x").info),

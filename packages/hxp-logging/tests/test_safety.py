@@ -36,7 +36,7 @@ VALUES = st.recursive(
 )
 
 
-def write(style: str, event: str, *secrets: str, **fields: Any) -> str:
+def write(style: str, event: str, /, *secrets: str, **fields: Any) -> str:
     stream = io.StringIO()
     logging = Logging(LoggingOptions(format=style), stream=stream)  # type: ignore[arg-type]  # a parameter
     for secret in secrets:

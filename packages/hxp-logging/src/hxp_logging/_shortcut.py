@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from sys import modules
 from time import time_ns
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from orjson import dumps
 
@@ -32,26 +32,13 @@ _BRACKET, _BRACE, _DELETE = b"[{\x7f"  # as numbers, which are found five times 
 _MAX_HEADS = 1024
 
 
-class _Moment(NamedTuple):
-    """What the lines of one tenth of a second have in common; `begin` and `until` in nanoseconds since 1970."""
-
-    begin: int
-    until: int
-    stamp: bytes
-    is_suspect: Callable[[bytes], bool] | None
-
-
-class _Place(NamedTuple):
-    """What the lines of one context have in common."""
-
-    context: Context | None
-    fields: Mapping[str, Any]
-    tail: bytes
-    has_trace: bool
-
-
-_NEVER = _Moment(0, 0, b"", None)
-_NOWHERE = _Place(None, {}, b"", has_trace=False)
+# Plain tuples, which are taken apart three times as fast as named ones. What the lines of one tenth of a second have in
+# common: begin and end in nanoseconds since 1970, how they begin, and the search for secrets, if there is anything to
+# hide. What the lines of one context have in common: itself, its fields, how they end, whether a trace is bound to it.
+_Moment = tuple[int, int, bytes, Callable[[bytes], bool] | None]
+_Place = tuple[Context | None, Mapping[str, Any], bytes, bool]
+_NEVER: _Moment = (0, 0, b"", None)
+_NOWHERE: _Place = (None, {}, b"", False)
 
 
 class _Endless:
@@ -161,7 +148,7 @@ class Shortcut:
         """Learn what the lines of a context have in common."""
         version = self._json.secrets.version
         tail = safe(b"}" + self._json.tail(context.tail))
-        place = self.place = _Place(context, context.fields, tail, context.trace is not None)
+        place = self.place = (context, context.fields, tail, context.trace is not None)
         if version != self._json.secrets.version:
             self.forget()
         return place
@@ -183,7 +170,7 @@ class Shortcut:
         until = min(begin + _TENTH, now + int(self._sink.seconds_to_look() * 1e9))
         is_suspect = self._json.secrets.is_suspect
         stamp = b"%b%d" % (stamp_of(second), tenth)
-        return _Moment(begin, until, stamp, None if is_suspect is suspect_nothing else is_suspect)
+        return begin, until, stamp, None if is_suspect is suspect_nothing else is_suspect
 
     def _clear_heads(self) -> None:
         self._known = 0
