@@ -166,6 +166,8 @@ def test_an_error_that_is_awkward_to_look_at_is_an_error_all_the_same() -> None:
         def response(self) -> object:
             raise RuntimeError("there was none")
 
+        retryable = status = response
+
     with no_waiting(), pytest.raises(RetriesExhaustedError):
         Retry(2).call_sync(_raise, AwkwardError())
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 _PASSING = (ConnectionError, TimeoutError)
-_STATUS = ("status", "status_code", "code")
 
 Matcher: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Callable[[Exception], bool]
 
@@ -28,14 +27,20 @@ def matcher(errors: Matcher) -> Callable[[Exception], bool]:
 
 def is_retryable(error: Exception) -> bool:
     """Tell whether an error says itself that it may pass, or is a broken or timed out connection."""
-    said = getattr(error, "retryable", None)
+    try:
+        said = getattr(error, "retryable", None)
+    except Exception:  # noqa: BLE001 (somebody else's object; then it says nothing)
+        said = None
     return said if isinstance(said, bool) else isinstance(error, _PASSING)
 
 
 def in_words(error: BaseException) -> str:
     """Name an error without its message, which may hold content: its HTTP status, or its type."""
-    for name in _STATUS:
-        status = getattr(error, name, None)
+    try:
+        told = getattr(error, "status", None), getattr(error, "status_code", None), getattr(error, "code", None)
+    except Exception:  # noqa: BLE001 (as above)
+        told = None, None, None
+    for status in told:
         if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
             return str(int(status))
     return type(error).__name__

@@ -230,7 +230,9 @@ while True:
         """Decide on the next attempt: None to let the outcome stand, or raise what the caller shall see."""
         if history is None:
             history = _History(self._clock())
-        if error is not None and not self._may_retry(error, history, call):
+        if error is not None and not (
+            is_retryable(error) if self._matches is is_retryable else self._may_retry(error, history, call)
+        ):
             return None
         if self.options.shadow:
             self._shadowed += 1
@@ -343,7 +345,7 @@ class _History:
         self.attempt = 1
         self.idle_for = 0.0
         self.delay = 0.0
-        self._notes: list[tuple[str, float | None, str]] = []  # what happened, the wait after it, and why that long
+        self._notes: list[list[Any]] = []  # what happened, the wait after it, and why that long
 
     @property
     def lines(self) -> list[str]:
@@ -358,10 +360,10 @@ class _History:
             words = "a result that was not wanted"
         else:
             words = (isinstance(error, ResilienceError) and error.story) or in_words(error)
-        self._notes.append((words, None, ""))
+        self._notes.append([words, None, ""])
 
     def note_wait(self, reason: str) -> None:
-        self._notes[-1] = (self._notes[-1][0], self.delay, reason)
+        self._notes[-1][1:] = (self.delay, reason)
 
     def resume(self) -> None:
         deadline = deadline_here()
