@@ -67,6 +67,7 @@ def test_what_it_can_do_is_not_refused() -> None:
     parts = [{"type": "text", "text": "x"}]
     good = ask(temperature=1, stop="x", tools=[TOOL], messages=[{"role": "user", "content": parts}], top_k="many")
     assert CARD.refusals(good) == []
+    assert CARD.refusals(ask(temperature=0.1, top_k=100, max_tokens=100, top_logprobs=0)) == []
     assert CARD.refusals(ask(tool_choice="auto", tools=[TOOL], modalities=["text"], reasoning_effort="low")) == []
     assert ModelCapabilities(model="m").refusals(ask(reasoning_effort="none")) == []
 

@@ -302,6 +302,12 @@ def test_no_error_quotes_what_was_sent(model: type[pydantic.BaseModel], change: 
     assert "secret" not in str(caught.value)
 
 
+def test_the_name_of_a_field_is_bounded_too() -> None:
+    """L2: a client chooses the names in `metadata`."""
+    info = refusal(ChatCompletionRequest, CHAT | {"metadata": {"k" * 100_000: 3}})
+    assert (len(info.param or ""), info.code) == (256, "invalid_value")
+
+
 def test_an_unknown_tag_is_told_with_those_that_are_known() -> None:
     with pytest.raises(pydantic.ValidationError, match="'role' of the input should be one of 'developer', 'system', "):
         ChatCompletionRequest.model_validate({"model": "m", "messages": [{"content": "x"}]})
