@@ -19,6 +19,7 @@ from ._place import is_at
 from ._rotation import is_due, next_name, period_of
 
 if TYPE_CHECKING:
+    from ._archive import Archive
     from ._options import Rotation
 
 _CLOSED = -1
@@ -52,8 +53,6 @@ class FileSink:
         clock: Callable[[], float] = time,
         monotonic: Callable[[], float] = monotonic,
     ) -> None:
-        from ._archive import Archive  # noqa: PLC0415 - not for those who only write to a stream
-
         # No pathlib here: importing it would cost more than all of this package. A daemon may change its folder.
         self._path = os.path.abspath(path)  # noqa: PTH100 - as above
         self._folder, self._name = os.path.split(self._path)
@@ -61,7 +60,7 @@ class FileSink:
         self._clock = clock
         self._now = monotonic
         self._lock = ForkSafeLock()
-        self._archive = Archive(self._path, rotation, clock=clock) if rotation is not None else None
+        self._archive = _archive(self._path, rotation, clock) if rotation is not None else None
         self.descriptor = _CLOSED
         self._look_at = 0.0
         self.room = 0
@@ -215,3 +214,9 @@ def _hold(descriptor: int) -> bool:
     except OSError:  # a file system without locks: then nothing there is ever compressed either
         return True
     return True
+
+
+def _archive(path: str, rotation: "Rotation", clock: Callable[[], float]) -> "Archive":
+    from ._archive import Archive  # noqa: PLC0415 - what it imports would cost the others as much as all of this package
+
+    return Archive(path, rotation, clock=clock)

@@ -92,10 +92,18 @@ class Secrets:
         shapes = ROUGH if self._shapes else ()
         if not encoded and not shapes and not self._cards:
             return suspect_nothing
-        from . import _automaton, _gram  # noqa: PLC0415 - a program that hides nothing needs neither
+        from . import _automaton  # noqa: PLC0415 - a program that hides nothing needs neither
 
-        is_suspect = _automaton.find_any(encoded, shapes) or _gram.find_any(encoded, shapes)
-        return (lambda line: is_suspect(line) or seems_card(line)) if self._cards else is_suspect
+        is_suspect = _automaton.find_any(encoded, shapes)
+        if is_suspect is None:
+            from . import _gram  # noqa: PLC0415
+
+            is_suspect = _gram.find_any(encoded, shapes)
+        return _or_card(is_suspect) if self._cards else is_suspect
+
+
+def _or_card(is_suspect: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
+    return lambda line: is_suspect(line) or seems_card(line)
 
 
 def suspect_nothing(_line: bytes, /) -> bool:
