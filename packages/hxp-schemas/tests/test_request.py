@@ -2,7 +2,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 import pytest
@@ -300,6 +300,30 @@ def test_no_error_quotes_what_was_sent(model: type[pydantic.BaseModel], change: 
     with pytest.raises(pydantic.ValidationError) as caught:
         model.model_validate_json(json.dumps(body))
     assert "secret" not in str(caught.value)
+
+
+class Cat(pydantic.BaseModel):
+    kind: Literal["cat"]
+
+
+class Dog(pydantic.BaseModel):
+    kind: Literal["dog"]
+
+
+class Owner(pydantic.BaseModel):
+    pet: Cat | Dog = pydantic.Field(discriminator="kind")
+
+
+@pytest.mark.parametrize(
+    ("pet", "code", "rule"),
+    [({"kind": "sk-secret"}, "invalid_value", "one of 'cat', 'dog'"), ({}, "missing_required_parameter", "Missing")],
+)
+def test_a_union_of_another_package_is_explained_as_ours_are(pet: dict[str, str], code: str, rule: str) -> None:
+    """B12: pydantic's own message quotes the tag."""
+    info = refusal(Owner, {"pet": pet})
+    assert (info.code, info.param) == (code, "pet.kind")
+    assert rule in info.message
+    assert "secret" not in info.message
 
 
 def test_the_name_of_a_field_is_bounded_too() -> None:
