@@ -41,7 +41,7 @@ def test_the_type_follows_from_the_status(status: int, kind: str) -> None:
 
 def test_only_what_may_pass_is_retryable() -> None:
     retryable = {s for s in range(400, 600) if ErrorInfo(code="x", message="y", status=s).retryable}
-    assert retryable == {408, 409, 425, 429, 500, 502, 503, 504}
+    assert retryable == {408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529}
 
 
 def test_a_problem_holds_what_is_known_and_no_more() -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 import pydantic
 import pytest
 from hxp_schemas import UNSET, OpenEnum, UnknownVariant, Unset, WireModel, Written, known_values
+from hxp_schemas.openai import JSONSchema
 
 
 class Part(WireModel):
@@ -60,3 +61,9 @@ def test_nothing_is_coerced(raw: str) -> None:
 def test_an_unknown_variant_keeps_everything() -> None:
     raw = b'{"type":"hologram","data":[1,{"x":null}]}'
     assert UnknownVariant.model_validate_json(raw).to_json() == raw
+
+
+def test_a_field_is_asked_for_by_either_of_its_names() -> None:
+    schema = JSONSchema.model_validate_json('{"name": "n", "schema": {"a": 1}}')
+    assert schema.said("schema") == schema.said("schema_") == {"a": 1}
+    assert JSONSchema(name="n").said("schema") is UNSET

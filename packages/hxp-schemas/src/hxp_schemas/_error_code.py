@@ -5,8 +5,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-"""What may pass by itself, unless somebody says otherwise."""
+RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
+"""What may pass by itself, unless somebody says otherwise; 520 to 524 are Cloudflare's words for a gateway that fails,
+529 is Anthropic's for an overload."""
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 

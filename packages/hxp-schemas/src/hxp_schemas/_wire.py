@@ -1,5 +1,6 @@
 """The model that everything on the OpenAI wire derives from: nothing is coerced, nothing is lost."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,9 @@ class WireModel(pydantic.BaseModel):
         """Return a field's value, `None` where `null` came, `UNSET` where nothing came.
 
         Args:
-            name: A declared or an unknown field.
+            name: A declared or an unknown field, in Python or on the wire (`schema_` or `schema`).
         """
+        name = _in_python(type(self)).get(name, name)
         extra = self.__pydantic_extra__ or {}
         if name in extra:
             return extra[name]
@@ -74,6 +76,12 @@ class UnknownVariant(WireModel):
     """A member of a union that this package does not know, or one that is not what its type says; kept whole."""
 
     type: str | None = None
+
+
+@cache
+def _in_python(model: type[WireModel]) -> Mapping[str, str]:
+    """The names of fields by those on the wire, where they differ."""
+    return {field.alias: name for name, field in model.model_fields.items() if field.alias}
 
 
 @cache
