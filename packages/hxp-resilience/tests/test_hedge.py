@@ -148,6 +148,10 @@ async def test_a_call_that_cancels_itself_is_cancelled() -> None:
 async def test_a_passed_deadline_starts_nothing(clock: ManualClock) -> None:
     """O4."""
     target = Target("a")
+    budget = RetryBudget(clock=clock)
+    with Deadline(0.0, clock=clock), pytest.raises(DeadlineExceededError):
+        await Hedge(1.0, budget=budget).call(target)
+    assert budget.statistics().live == 0.0
     with Deadline(0.0, clock=clock), pytest.raises(DeadlineExceededError):
         await Hedge(1.0).call(target)
     assert target.started == 0

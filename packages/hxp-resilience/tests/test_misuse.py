@@ -89,6 +89,17 @@ def test_options_of_the_wrong_kind_are_refused_by_name(options: Any, name: str) 
         options()
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("retry_on", 3), ("retry_if", "busy"), ("wait", 1.5), ("stop", 3), ("retry_on", (int,))]
+)
+def test_options_that_cannot_be_called_are_refused_before_anything_is_changed(option: str, value: object) -> None:
+    """X4: of several changes all are taken over, or none."""
+    pipeline = Pipeline(Bulkhead(5), Retry(3))
+    with pytest.raises(ValueError, match="exception types or a predicate" if option == "retry_on" else option):
+        pipeline.reload({"bulkhead": {"max_concurrent": 9}, "retry": {option: value}})
+    assert pipeline.explain() == Pipeline(Bulkhead(5), Retry(3)).explain()
+
+
 async def answer(value: int = 7) -> int:
     return value
 

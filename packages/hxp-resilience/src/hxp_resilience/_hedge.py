@@ -147,7 +147,8 @@ class Hedge(BasePolicy[HedgeOptions]):
         Raises:
             Exception: The first error, when no call succeeded.
         """
-        if self._budget is not None:
+        deadline = current_deadline()
+        if self._budget is not None and (deadline is None or deadline.remaining() > 0):
             self._budget.deposit(current_traits().cost)
         return await self.call_counted(function, *args, **kwargs)
 

@@ -74,6 +74,11 @@ class RetryOptions:
             raise ValueError(f"jitter must be 'full' or 'decorrelated', not {self.jitter!r}")
         window(self.first_wait, self.largest_wait)
         not_negative("max_retry_after", self.max_retry_after)
+        if self.retry_on is not None:
+            matcher(cast("Matcher", self.retry_on))  # a strategy of tenacity is a predicate, too
+        for name in ("wait", "stop", "retry_if"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise ValueError(f"{name} must be something that can be called, not {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True, slots=True)
