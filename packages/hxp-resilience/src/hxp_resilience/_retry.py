@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from ._backoff import decorrelated_jitter, full_jitter, seconds_asked
 from ._deadline import current_deadline, deadline_here
-from ._matching import in_words, is_retryable, matcher
+from ._history import History
+from ._matching import is_retryable, matcher
 from ._pause import instead, pause, pause_sync
 from ._policy import BasePolicy
 from ._traits import current_traits
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any, TypeAlias
 
-    from tenacity import BaseRetrying, RetryCallState
+    from tenacity import RetryCallState
     from tenacity.retry import retry_base
 
     from ._budget import RetryBudget
+    from ._history import Call
     from ._matching import Matcher
 
     Wait: TypeAlias = Callable[[RetryCallState], Any]
     Stop: TypeAlias = Callable[[RetryCallState], bool]
-    Call: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,15 +227,15 @@ while True:
             f" {options.max_retry_after:g} s{budget}"
         )
 
-    def _begin(self, *, counted: bool = False) -> _History:
+    def _begin(self, *, counted: bool = False) -> History:
         if self._budget is not None and not counted:
             self._budget.deposit(current_traits().cost)
-        return _History(self._clock())
+        return History(self._clock())
 
-    def _again(self, history: _History | None, error: Exception | None, result: object, call: Call) -> _History | None:
+    def _again(self, history: History | None, error: Exception | None, result: object, call: Call) -> History | None:
         """Decide on the next attempt: None to let the outcome stand, or raise what the caller shall see."""
         if history is None:
-            history = _History(self._clock())
+            history = History(self._clock())
         if error is not None and not (
             is_retryable(error) if self._matches is is_retryable else self._may_retry(error, history, call)
         ):
@@ -261,7 +262,7 @@ while True:
             self.tell("retry.waiting", history.lines[-1], seconds=history.delay, error=error)
         return history
 
-    def _end(self, history: _History, error: Exception | None, result: object, call: Call, asked: float | None) -> None:
+    def _end(self, history: History, error: Exception | None, result: object, call: Call, asked: float | None) -> None:
         """Raise if the last attempt has been made."""
         options = self.options
         message = None
@@ -283,18 +284,18 @@ while True:
             raised.result = result
             raise raised from error
 
-    def _keep_to_deadline(self, history: _History, error: Exception | None) -> None:
+    def _keep_to_deadline(self, history: History, error: Exception | None) -> None:
         deadline = current_deadline()
         if deadline is not None and deadline.remaining() <= history.delay:
             message = f"no time for another attempt after {history.attempt}"
             raise DeadlineExceededError(message, timeline=history.lines) from error
 
-    def _pay(self, budget: RetryBudget, history: _History, error: Exception | None) -> None:
+    def _pay(self, budget: RetryBudget, history: History, error: Exception | None) -> None:
         if not budget.withdraw(current_traits().cost):
             message = "the retry budget is used up"
             raise BudgetExceededError(message, timeline=(*history.lines, message)) from error
 
-    def _may_retry(self, error: Exception, history: _History, call: Call) -> bool:
+    def _may_retry(self, error: Exception, history: History, call: Call) -> bool:
         if isinstance(error, ResilienceError) and not error.retryable:
             return False
         if self._strategy is not None:
@@ -306,10 +307,10 @@ while True:
         wanted = self.options.retry_if
         if wanted is not None and wanted(result):
             return True
-        state = _History(self._clock()).state(self._clock(), None, result, (_always, (), {}))
+        state = History(self._clock()).state(self._clock(), None, result, (_always, (), {}))
         return self._strategy is not None and bool(self._strategy(state))
 
-    def _delay(self, history: _History, error: Exception | None, result: object, call: Call) -> float:
+    def _delay(self, history: History, error: Exception | None, result: object, call: Call) -> float:
         options = self.options
         if options.wait is not None:
             asked = float(options.wait(history.state(self._clock(), error, result, call)))
@@ -323,7 +324,7 @@ while True:
             return full_jitter(history.attempt, first=first, largest=largest, random=self._random)
         return decorrelated_jitter(history.delay, first=first, largest=largest, random=self._random)
 
-    def _rest_async(self, history: _History) -> Awaitable[object]:
+    def _rest_async(self, history: History) -> Awaitable[object]:
         if self._sleep is None:
             from asyncio import sleep  # noqa: PLC0415 (only a failed call pays for it)
 
@@ -332,64 +333,9 @@ while True:
             return pause(history.delay, self._sleep)
         return self._sleep(history.delay)
 
-    def _rest_sync(self, history: _History) -> None:
+    def _rest_sync(self, history: History) -> None:
         pause_sync(history.delay)
 
 
 def _always(_error: object) -> bool:
     return True
-
-
-class _History:
-    """What happened to one call so far."""
-
-    __slots__ = ("_notes", "attempt", "delay", "idle_for", "started")
-
-    def __init__(self, started: float) -> None:
-        self.started = started
-        self.attempt = 1
-        self.idle_for = 0.0
-        self.delay = 0.0
-        self._notes: list[list[Any]] = []  # what happened, the wait after it, and why that long
-
-    @property
-    def lines(self) -> list[str]:
-        """The timeline, written out only when somebody wants to read it."""
-        return [
-            f"attempt {number}: {words}" + ("" if delay is None else f", waited {delay:.3f} s{reason}")
-            for number, (words, delay, reason) in enumerate(self._notes, 1)
-        ]
-
-    def add(self, error: Exception | None) -> None:
-        if error is None:
-            words = "a result that was not wanted"
-        else:
-            words = (isinstance(error, ResilienceError) and error.story) or in_words(error)
-        self._notes.append([words, None, ""])
-
-    def note_wait(self, reason: str) -> None:
-        self._notes[-1][1:] = (self.delay, reason)
-
-    def resume(self) -> None:
-        deadline = deadline_here()
-        if deadline is not None and deadline.remaining() <= 0:
-            raise DeadlineExceededError("the deadline passed while waiting", timeline=self.lines)
-        self.attempt += 1
-        self.idle_for += self.delay
-
-    def state(self, now: float, error: Exception | None, result: object, call: Call) -> RetryCallState:
-        """Say it in tenacity's words, for its strategies."""
-        from tenacity import RetryCallState  # noqa: PLC0415 (only a failed call pays for it)
-
-        function, args, kwargs = call
-        state = RetryCallState(cast("BaseRetrying", None), function, args, kwargs)
-        state.start_time = self.started
-        state.attempt_number = self.attempt
-        state.idle_for = self.idle_for
-        state.upcoming_sleep = self.delay
-        if error is None:
-            state.set_result(result)
-        else:
-            state.set_exception((type(error), error, error.__traceback__))
-        state.outcome_timestamp = now
-        return state
