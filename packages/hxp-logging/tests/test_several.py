@@ -1,12 +1,15 @@
 """Several `Logging` objects in one process, one after another and at once."""
 
 import os
+import sys
 import threading
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
-from hxp_logging import Logging, LoggingOptions, _default, configure, get_logger
+import pytest
+from hxp_logging import Background, FileOutput, Logging, LoggingOptions, _default, configure, get_logger
 
 
 def lines(path: Path) -> list[Any]:
@@ -35,32 +38,57 @@ def test_several_logging_objects_live_in_one_process(tmp_path: Path) -> None:
         logging.close()
 
 
-def test_a_program_that_is_configured_anew_while_it_logs_loses_no_line(
-    tmp_path: Path, fresh_default: _default.Default
-) -> None:
-    configure(LoggingOptions(file=str(tmp_path / "log0")))
-    ready, end = threading.Barrier(4), threading.Event()
-    counts = [0, 0, 0]
+class Talkers:
+    """Threads that write numbered lines, up to a goal that is raised again and again."""
 
-    def work(index: int) -> None:
+    def __init__(self, count: int) -> None:
+        self.goal = 0
+        self.counts = [0] * count
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._talk, args=(index,)) for index in range(count)]
+
+    def _talk(self, index: int) -> None:
         log = get_logger(f"x{index}")
-        ready.wait()
-        while not end.is_set():
-            counts[index] += 1
-            log.info("line", number=counts[index])
+        while not self._end.is_set():
+            if self.counts[index] < self.goal:
+                self.counts[index] += 1
+                log.info("line", number=self.counts[index])
+            else:
+                time.sleep(0)  # it is the others' turn
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(3)]
-    for thread in threads:
-        thread.start()
-    ready.wait()
-    for number in range(1, 20):
-        configure(LoggingOptions(file=str(tmp_path / f"log{number}")))
-    end.set()
-    for thread in threads:
-        thread.join()
+    def __enter__(self) -> Self:
+        self._interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setswitchinterval(self._interval)
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("background", [None, Background()], ids=["direct", "background"])
+def test_a_program_that_is_configured_anew_while_it_logs_loses_no_line(
+    tmp_path: Path, fresh_default: _default.Default, background: Background | None
+) -> None:
+    def to(number: int) -> Logging:
+        output = FileOutput(path=str(tmp_path / f"log{number}"), background=background)
+        return configure(LoggingOptions(outputs=(output,)))
+
+    made = [to(0)]
+    with Talkers(3) as talkers:
+        for number in range(1, 20):
+            talkers.goal = 50 * number
+            made.append(to(number))  # while they talk
+            while min(talkers.counts) < talkers.goal:
+                time.sleep(0)
+    for logging in made:
+        logging.flush()
     told = [(line["logger"], line["attributes"]["number"]) for path in tmp_path.iterdir() for line in lines(path)]
-    wanted = [(f"x{index}", number) for index in range(3) for number in range(1, counts[index] + 1)]
-    assert sorted(told) == wanted
+    assert sorted(told) == [(f"x{index}", number) for index in range(3) for number in range(1, talkers.goal + 1)]
 
 
 def test_a_pipe_whose_reader_is_gone_loses_lines_and_nothing_else() -> None:

@@ -384,3 +384,34 @@ def test_a_program_takes_it_without_asking(tmp_path: Path, monkeypatch: pytest.M
     logging.close()
     text = stream.getvalue() if way == "stream" else (tmp_path / "log").read_text()
     assert logging.statistics().written == 21 == len(text.splitlines())
+
+
+def test_a_level_that_another_process_sets_is_followed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line that opens a tenth of a second looks for it."""
+    long = []
+    real = Logging.emit
+
+    def emit(self: Logging, channel: Channel, level: int, event: str, fields: dict[str, Any]) -> None:
+        long.append(event)
+        real(self, channel, level, event, fields)
+
+    monkeypatch.setattr(Logging, "emit", emit)
+    levels = str(tmp_path / "levels")
+    logging = Logging(LoggingOptions(file=str(tmp_path / "log"), levels_file=levels))
+    log = logging.get_logger("x")
+    assert logging._shortcut is not None
+    now = NOON
+    monkeypatch.setattr(logging._shortcut, "_clock", lambda: now)
+    monkeypatch.setattr(logging._shortcut._sink, "seconds_to_look", lambda: 1.0)
+    log.info("first")
+    log.info("second")
+    log.info("second")
+    assert long == ["first", "second"]
+    Logging(LoggingOptions(levels_file=levels), stream=io.StringIO()).set_level("ERROR", "x")
+    now += 100_000_000
+    logging._levels._file._look_at = 0.0  # type: ignore[union-attr]  # or it may have looked a moment ago
+    log.info("second")
+    log.info("not wanted any more")
+    assert long == ["first", "second", "second"]

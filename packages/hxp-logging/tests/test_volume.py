@@ -326,7 +326,7 @@ def test_a_forked_child_writes_its_own_lines_and_not_its_parents(tmp_path: Path)
     assert len(slow.lines) == 2
 
 
-@pytest.mark.parametrize("how", ["end", "crash", "sigterm", "thread"])
+@pytest.mark.parametrize("how", ["end", "crash", "sigterm", "thread", "after closing"])
 def test_nothing_that_waits_is_lost_at_the_end(tmp_path: Path, how: str) -> None:
     """P2: on exit, on an uncaught exception, and on SIGTERM."""
     code = """if True:
@@ -345,13 +345,18 @@ def test_nothing_that_waits_is_lost_at_the_end(tmp_path: Path, how: str) -> None
             thread.join()
         if how == "sigterm":
             os.kill(os.getpid(), signal.SIGTERM)
+        if how == "after closing":
+            logging.close()
+            for number in range(200):
+                logging.get_logger("x").info("line", number=number)
     """
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "log", how], check=False, capture_output=True, text=True
     )
     told = bodies(tmp_path / "log")
     assert told[:200] == ["line"] * 200
-    assert done.returncode == {"end": 0, "crash": 1, "sigterm": -signal.SIGTERM, "thread": 0}[how], done.stderr
-    last = {"crash": ["uncaught exception"], "thread": ["uncaught exception in a thread"]}.get(how, [])
+    assert done.returncode == {"crash": 1, "sigterm": -signal.SIGTERM}.get(how, 0), done.stderr
+    uncaught = {"crash": ["uncaught exception"], "thread": ["uncaught exception in a thread"]}
+    last = {**uncaught, "after closing": ["line"] * 200}.get(how, [])
     assert told[200:] == last
-    assert ("Traceback" in done.stderr) == bool(last)
+    assert ("Traceback" in done.stderr) == (how in uncaught)

@@ -100,18 +100,14 @@ class FileSink:
         return self._look_at - self._now()
 
     def close(self) -> None:
-        """Close the file; the next line opens it again.
+        """Have the next line open the file again.
 
-        The descriptor's number stays taken until this object goes: another thread may be about to write to it, and it
-        must not find there what the program has opened since.
+        The file itself is let go when this object goes: another thread may be about to write to it, and its line must
+        neither be lost nor land in what the program has opened since under the same number.
         """
         with self._lock:
             self.reopen()
             self._is_open = False
-            if self.descriptor != _CLOSED:
-                nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-                os.dup2(nothing, self.descriptor, inheritable=False)
-                os.close(nothing)
 
     def __del__(self) -> None:
         if getattr(self, "descriptor", _CLOSED) != _CLOSED:

@@ -89,7 +89,7 @@ class Logging:
             on_change=self._follow_levels,
         )
         self._use(workshop.outlets())
-        if clock is time.time:  # whoever has a clock of his own may count on every look at it
+        if clock is time.time and monotonic is time.monotonic:  # others may count on every look at their clock
             self._shortcut = _shortcut(self._json, self._outlets[0])
         self._levels.refresh()
         self._follow_levels()
@@ -359,8 +359,13 @@ class Logging:
             self._bridge.follow(self._thresholds())
 
     def _equip(self, channel: Channel) -> None:
+        """Let a channel's lines take the short way, as long as nothing but its level decides about them.
+
+        It leaves one line in a tenth of a second to the long way, which looks for levels that others have set.
+        """
         shortcut = self._shortcut
-        is_short = shortcut is not None and shortcut.door is self._door and not self._is_special
+        levels_decide = self._levels.now.is_plain and not self._gate.is_needed and not self._is_many
+        is_short = shortcut is not None and shortcut.door is self._door and levels_decide
         channel.follow(self, self._threshold(channel.name), shortcut.way if shortcut and is_short else None)
 
     def _threshold(self, name: str) -> int:

@@ -93,7 +93,6 @@ class BackgroundWriter:
         after_fork(self._begin_anew)
         reference = weakref.WeakMethod(self._flush_at_exit)
         self._at_exit = lambda: (method := reference()) is not None and method()
-        atexit.register(self._at_exit)
 
     def write(self, line: bytes, level: int, /) -> None:
         """Let a line wait for its turn."""
@@ -137,6 +136,8 @@ class BackgroundWriter:
 
     def _start(self) -> None:
         self._is_idle = False
+        atexit.unregister(self._at_exit)
+        atexit.register(self._at_exit)  # also for a line that comes after the end of the thread before
         self._thread = thread = Thread(target=self._run, name="hxp-logging-writer", daemon=True)
         try:
             thread.start()
