@@ -80,6 +80,32 @@ def test_a_typing_mistake_in_a_services_own_settings_is_told_with_its_place(
         read_stack(Path(), environ={})
 
 
+def test_mistakes_of_the_outline_and_of_services_are_told_at_once_in_their_order(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("text: hi", "txet: hi").replace("port: 8100", "prot: 8100\n    port: no"))
+    with pytest.raises(ConfigError) as caught:
+        read_stack(tmp_path, environ={})
+    assert [(problem.path, problem.origin and problem.origin.line) for problem in caught.value.errors] == [
+        ("services.json.config.txet", 7),
+        ("services.door.prot", 10),
+        ("services.door.port", 11),
+    ]
+
+
+def test_what_the_environment_forbids_is_told_beside_a_mistake_of_a_service(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("port: 8000", "port: 8000\n    debug: true").replace("text: hi", "txet: hi"))
+    with pytest.raises(ConfigError) as caught:
+        read_stack(tmp_path, environ={"HXP_PROFILE": "production"})
+    assert [problem.path for problem in caught.value.errors] == ["services.json.config.txet", "services.json.debug"]
+
+
+@pytest.mark.parametrize("mistake", ["use: absent\n    prot: 1", "prot: 1", "use: [probe]"])
+def test_without_the_services_their_outline_is_told_alone(tmp_path: Path, mistake: str) -> None:
+    write(tmp_path, f"services:\n  json:\n    {mistake}\n    port: x\n")
+    with pytest.raises(ConfigError) as caught:
+        read_stack(tmp_path, environ={})
+    assert "services.json.port" in [problem.path for problem in caught.value.errors]
+
+
 def test_a_service_that_is_not_installed_is_named_with_what_is(tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"no service 'absent' is installed \(installed: broken, .*probe"):
         read_stack(write(tmp_path, "services: {a: {use: absent, port: 1000}}"), environ={})

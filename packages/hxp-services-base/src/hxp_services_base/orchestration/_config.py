@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import hxp_config
 from hxp_schemas import ServiceConfigSchema, StackConfig
-from pydantic import Field, create_model
+from pydantic import BaseModel, Field, create_model
 
 from ._registry import service_type
 from ._stack import Node, Stack, StackError
@@ -51,15 +51,42 @@ def stack_model(sources: Sequence[hxp_config.Source]) -> type[StackConfig]:
         sources: Which services there are.
 
     Raises:
-        ConfigError: Every problem of the outline.
+        ConfigError: Every problem, if the outline has one.
         StackError: If there are no services, or one is not installed.
     """
-    outline = hxp_config.load(StackConfig, sources).value
+    try:
+        outline = hxp_config.load(StackConfig, sources).value
+    except hxp_config.ConfigError as error:
+        raise _with_those_of_services(error, sources) from error
     if not outline.services:
         raise StackError(
             f"the configuration has no services; add some to {FILE}, or remove it to run the default stack"
         )
-    return _typed(outline)
+    return _typed(outline.services)
+
+
+class _Use(BaseModel, extra="ignore"):
+    use: str
+
+
+class _Uses(BaseModel, extra="ignore"):
+    """As much of an outline as says which services there are."""
+
+    services: dict[str, _Use]
+
+
+def _with_those_of_services(
+    error: hxp_config.ConfigError, sources: Sequence[hxp_config.Source]
+) -> hxp_config.ConfigError:
+    """Add what is wrong with the services' own settings, as far as an outline with problems still names them."""
+    try:
+        hxp_config.load(_typed(hxp_config.load(_Uses, sources).value.services), sources)
+    except hxp_config.ConfigError as all_but_forbidden:
+        told = all_but_forbidden.errors
+        return hxp_config.ConfigError([*told, *(problem for problem in error.errors if problem not in told)])
+    except StackError:
+        return error
+    return error
 
 
 def stack_sources(
@@ -87,17 +114,17 @@ class _Outlined(StackConfig):
         return []
 
 
-def _typed(outline: StackConfig) -> type[StackConfig]:
+def _typed(services: Mapping[str, ServiceConfigSchema | _Use]) -> type[StackConfig]:
     """`StackConfig` with each service's `config` typed by that service."""
     fields: dict[str, Any] = {}
-    for index, (name, service) in enumerate(outline.services.items()):
+    for index, (name, service) in enumerate(services.items()):
         settings = service_type(service.use).settings_type
         config = (settings, Field(default_factory=settings))
         typed = create_model(f"{name}Config", __base__=ServiceConfigSchema, config=config)
         # The name is an alias, so that a service may be called like a method of pydantic's.
         fields[f"service_{index}"] = (typed, Field(alias=name))
-    services = create_model("Services", __config__={"extra": "forbid", "frozen": True}, **fields)
-    return create_model("TypedStackConfig", __base__=_Outlined, services=(services, Field()))
+    section = create_model("Services", __config__={"extra": "forbid", "frozen": True}, **fields)
+    return create_model("TypedStackConfig", __base__=_Outlined, services=(section, Field()))
 
 
 def _stack(config: StackConfig) -> Stack:
