@@ -41,7 +41,7 @@ pytestmark = pytest.mark.anyio
 given: Any = partial  # what is wrong is not for the type checker to see
 
 
-@pytest.mark.parametrize("thing", [Retry, None, 3, RetryBudget(), len], ids=repr)
+@pytest.mark.parametrize("thing", [Retry, None, 3, RetryBudget(), len], ids=lambda thing: type(thing).__name__)
 def test_a_pipeline_is_made_of_policies(thing: Any) -> None:
     with pytest.raises(TypeError, match="made of policies"):
         Pipeline(Retry(), thing)

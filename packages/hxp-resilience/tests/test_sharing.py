@@ -226,9 +226,10 @@ def test_a_thread_that_is_interrupted_in_the_queue_leaves_it(
     assert policy.call_sync(len, "a") == 1
 
 
-@pytest.mark.parametrize("policy", [Bulkhead(1, 1), AdaptiveLimit(AdaptiveLimitOptions(initial=1))], ids=repr)
-def test_a_place_that_was_given_back_in_the_meantime_is_taken(policy: Any) -> None:
+@pytest.mark.parametrize("kind", ["bulkhead", "adaptive"])
+def test_a_place_that_was_given_back_in_the_meantime_is_taken(kind: str) -> None:
     """Between the look at the places and the queue another thread may give one back."""
+    policy: Any = Bulkhead(1, 1) if kind == "bulkhead" else AdaptiveLimit(AdaptiveLimitOptions(initial=1))
     token = policy._queue_sync()
     assert policy.statistics().running == 1
     policy._leave(token, None) if token is not None else policy.release()
