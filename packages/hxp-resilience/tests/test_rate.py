@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from dataclasses import dataclass
+from enum import StrEnum
 from threading import Barrier, Thread
 from typing import TYPE_CHECKING
 
@@ -184,6 +185,44 @@ def run_threads(target: Callable[[int], None], number: int) -> None:
     for thread in threads:
         thread.join()
     assert not errors, errors[0]
+
+
+class Customer(StrEnum):
+    """Text that is hashed in Python, so that threads may change in the midst of it."""
+
+    ACME = "acme"
+
+
+def test_a_tenant_is_plain_text() -> None:
+    """Or the limit would not be exact among threads."""
+    assert type(Traits(tenant=Customer.ACME).tenant) is str
+    with pytest.raises(ValueError, match="tenant"):
+        Traits(tenant=7)  # type: ignore[arg-type]  # what is wrong
+    limit = RateLimit(2, per=60.0)
+    limit.acquire(Customer.ACME)
+    limit.acquire("acme")
+    assert [type(key) for key in limit._arrivals.times] == [str]
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_threads_of_one_customer_do_not_outrun_the_limit() -> None:
+    """X2."""
+    limit, through = RateLimit(2000, per=10.0, clock=ManualClock(1000.0)), deque[int]()
+
+    def ask(index: int) -> None:
+        with Traits(tenant=Customer.ACME):
+            for number in range(200):
+                try:
+                    if (index + number) % 2:
+                        limit.call_sync(len, "")
+                    else:
+                        limit.acquire(Customer.ACME)
+                except RateLimitedError:
+                    return
+                through.append(1)
+
+    run_threads(ask, 32)
+    assert len(through) == 2000
 
 
 @pytest.mark.usefixtures("eager_threads")

@@ -228,6 +228,8 @@ else:
             traits = current_traits()
             key = traits.tenant if key is None else key
             cost = traits.cost if cost is None else cost
+        if isinstance(key, str) and type(key) is not str:
+            key = str.__str__(key)  # hashed in Python, it would let other threads in between
         return self._take(key, self._clock(), cost)
 
     async def wait(self, key: Hashable = None, cost: float | None = None) -> None:

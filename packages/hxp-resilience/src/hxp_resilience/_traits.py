@@ -34,6 +34,10 @@ class Traits:
 
     def __post_init__(self) -> None:
         not_negative("cost", self.cost)
+        if type(self.tenant) is not str:
+            if not isinstance(self.tenant, str):
+                raise ValueError(f"tenant must be text, not {self.tenant!r}")
+            object.__setattr__(self, "tenant", str.__str__(self.tenant))  # a StrEnum, say: limits want plain text
 
     def __enter__(self) -> Self:
         _outside.set((_current.get(), _outside.get()))
