@@ -1,7 +1,7 @@
 """The short way of a plain line: what `Logging.emit`, `JsonLine` and `FileSink` do for it, in one function.
 
-A line is plain if its fields are flat and short, their names and values give nothing away, and its text is ASCII
-without braces. The first such line of every tenth of a second, and every other line, takes the long way, which decides
+A line is plain if its fields are flat and short, without braces in their texts, and neither names nor values give
+anything away. The first such line of every tenth of a second, and every other line, takes the long way, which decides
 everything; the short way writes the very same bytes, or leaves the line to it.
 """
 
@@ -100,12 +100,11 @@ class Shortcut:
                         (has_trace or "opentelemetry.trace" not in modules or span_context() is None)
                         and _BRACE not in body
                         and _BRACKET not in body
-                        and _DELETE not in body
-                        and body.isascii()
                         and len(body) < LIMIT
                         and is_open(fields)
                         and not (is_suspect and is_suspect(body))
                     ):
+                        body = body if body.isascii() and _DELETE not in body else safe(body)
                         line = join((stamp, told[_MICROS], heads[event], body, tail))
             except Exception:  # noqa: BLE001 - whatever it is, the long way deals with it
                 line = None
