@@ -19,6 +19,7 @@ import pytest
 from hxp_logging import Logging, LoggingOptions, Rotation
 from hxp_logging._archive import Archive
 
+BEGIN = b'{"timestamp":"'
 WRITER = Path(__file__).with_name("log_writer.py")
 
 
@@ -43,15 +44,26 @@ def go(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
-def lines_of(folder: Path) -> Iterator[dict[str, Any]]:
-    """Every line of every file; a file is not read twice, whatever a killed process left."""
+def lines_of(folder: Path, torn: list[bytes] | None = None) -> Iterator[dict[str, Any]]:
+    """Every line of every file; a file is not read twice, whatever a killed process left.
+
+    Args:
+        folder: Where they are.
+        torn: Takes the beginnings of lines in whose very middle a process was killed: the kernel ends a write between
+            two pages of memory then, and the next line follows on the half one.
+    """
     for file in sorted(folder.iterdir()):
         if file.name.startswith(".") or file.with_name(f"{file.name}.gz").exists():
             continue
         data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-        assert data.endswith(b"\n") or not data
+        assert torn is not None or data.endswith(b"\n") or not data
         for line in data.splitlines():
-            yield orjson.loads(line)
+            begin = line.rfind(BEGIN) if torn is not None else 0
+            if begin > 0 or not line.endswith(b"}"):
+                assert torn is not None
+                torn.append(line[: begin or None])
+            if line.endswith(b"}"):
+                yield orjson.loads(line[begin:])
 
 
 def has_line_of(folder: Path, logger: str) -> bool:
@@ -111,10 +123,12 @@ def test_a_writer_that_is_killed_costs_nobody_a_line(tmp_path: Path) -> None:
         victim.communicate()
     counts = counts_of(steady)
     seen: dict[str, list[int]] = {}
-    for line in lines_of(tmp_path):
+    torn: list[bytes] = []
+    for line in lines_of(tmp_path, torn):
         seen.setdefault(line["logger"], []).append(line["attributes"]["number"])
     for index, count in enumerate(counts):
         assert sorted(seen.pop(f"steady.{index}")) == list(range(1, count + 1))
+    assert len(torn) <= 6  # of each victim, at most the line that it was about to write
     assert {name.split(".")[0] for name in seen} == {f"victim{number}" for number in range(6)}
     for numbers in seen.values():  # what a victim wrote is there without a gap: only its last line may not be
         assert sorted(numbers) == list(range(1, len(numbers) + 1))
