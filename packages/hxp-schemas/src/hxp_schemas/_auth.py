@@ -9,11 +9,11 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSe
 
 from ._error import ErrorInfo, ErrorInfoError
 
-_SCOPE = re.compile(r"(\*|[a-z][a-z0-9-]{0,31}):(\*|[a-z][a-z0-9-]{0,31})(:[A-Za-z0-9._/-]{1,128})?", re.ASCII)
+_SCOPE = r"(?a)(\*|[a-z][a-z0-9-]{0,31}):(\*|[a-z][a-z0-9-]{0,31})(:[A-Za-z0-9._/-]{1,128})?"
 
 
 def _is_scope(value: str) -> str:
-    if not _SCOPE.fullmatch(value):
+    if not re.fullmatch(_SCOPE, value):
         raise ValueError("a scope reads 'resource:action' or 'resource:action:name', such as 'models:read'; '*' is any")
     return value
 
@@ -45,7 +45,7 @@ class Permission(pydantic.BaseModel):
 
     def granted_by(self, scope: str) -> bool:
         """Tell whether a scope opens this; a malformed scope opens nothing."""
-        if not _SCOPE.fullmatch(scope):
+        if not re.fullmatch(_SCOPE, scope):
             return False
         resource, action, *name = scope.split(":", 2)
         return resource in {"*", self.resource} and action in {"*", self.action} and (not name or name == [self.name])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from operator import eq, ge, gt, le, lt
-from typing import Any
+from typing import Any, NamedTuple
 
 Value = str | int | float | bool | datetime | timedelta | None
 
@@ -31,8 +31,7 @@ _ORDERED: Mapping[Operator, Callable[[Any, Any], bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """A field compared with a value.
 
     Attributes:
@@ -79,10 +78,14 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class And:
+class _Terms:
+    terms: tuple["Filter", ...]
+
+
+class And(_Terms):
     """All of two or more filters; of none at all, which means every item."""
 
-    terms: tuple["Filter", ...]
+    __slots__ = ()
 
     def matches(self, item: Mapping[str, Any]) -> bool:
         """Tell whether an item is meant."""
@@ -92,11 +95,10 @@ class And:
         return " AND ".join(f"({term})" for term in self.terms)
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(_Terms):
     """At least one of two or more filters."""
 
-    terms: tuple["Filter", ...]
+    __slots__ = ()
 
     def matches(self, item: Mapping[str, Any]) -> bool:
         """Tell whether an item is meant."""

@@ -11,12 +11,12 @@ from ._filter_tree import Operator, Value
 Scalar = str | int | float | bool | datetime | timedelta | Enum
 FieldType = type[Scalar] | type[list[Any]] | type[dict[Any, Any]]
 
-_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
-_DURATION = re.compile(r"(-?[0-9]{1,9}(\.[0-9]{1,9})?)s", re.ASCII)
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?",
-    re.ASCII,
+# Texts, which `re` compiles at their first use and keeps: not every program that loads the package reads a filter.
+_INTEGER = r"(?a)-?[0-9]{1,18}"
+_NUMBER = r"(?a)-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?"
+_DURATION = r"(?a)(-?[0-9]{1,9}(\.[0-9]{1,9})?)s"
+_TIME = (
+    r"(?a)[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?"
 )
 _WORDS: dict[str, Value] = {"true": True, "false": False, "null": None}
 _EQUALITY = {Operator.EQUAL, Operator.NOT_EQUAL, Operator.HAS}
@@ -62,9 +62,9 @@ def _read(raw: str, declared: FieldType, operator: Operator) -> Value:
         if raw not in {"true", "false"}:
             raise ValueError(f"write true or false, not {raw[:64]!r}")
         return _for_equality(raw == "true", operator)
-    if declared is int and not _INTEGER.fullmatch(raw):
+    if declared is int and not re.fullmatch(_INTEGER, raw):
         raise ValueError(f"a whole number of at most 18 digits is expected, not {raw[:64]!r}")
-    if declared is float and not _NUMBER.fullmatch(raw):
+    if declared is float and not re.fullmatch(_NUMBER, raw):
         raise ValueError(f"a number is expected, not {raw[:64]!r}")
     if declared is datetime:
         return _time(raw)
@@ -84,12 +84,12 @@ def _for_equality(value: Value, operator: Operator) -> Value:
 def _as_it_looks(raw: str) -> Value:
     if raw in _WORDS:
         return _WORDS[raw]
-    if _INTEGER.fullmatch(raw):
+    if re.fullmatch(_INTEGER, raw):
         return int(raw)
-    if _NUMBER.fullmatch(raw):
+    if re.fullmatch(_NUMBER, raw):
         return _finite(raw)
     for pattern, read in ((_DURATION, _duration), (_TIME, _time)):
-        if pattern.fullmatch(raw):
+        if re.fullmatch(pattern, raw):
             return read(raw)
     return raw
 
@@ -102,14 +102,14 @@ def _finite(raw: str) -> float:
 
 
 def _duration(raw: str) -> timedelta:
-    match = _DURATION.fullmatch(raw)
+    match = re.fullmatch(_DURATION, raw)
     if match is None:
         raise ValueError(f"a duration reads '20s' or '1.5s', not {raw[:64]!r}")
     return timedelta(seconds=float(match[1]))
 
 
 def _time(raw: str) -> datetime:
-    if not _TIME.fullmatch(raw):
+    if not re.fullmatch(_TIME, raw):
         raise ValueError(f"a time reads '2026-11-23T12:00:00Z', not {raw[:64]!r}")
     try:
         time = datetime.fromisoformat(raw.upper())

@@ -6,7 +6,6 @@ A document from the future is refused: what a newer program wrote, an older one 
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 import pydantic
@@ -57,7 +56,6 @@ class Migrated(NamedTuple):
     rewrites: tuple[Rewrite, ...]
 
 
-@dataclass(eq=False)
 class Draft:
     """A document under migration: what a step may do with it, and notes of what it did.
 
@@ -69,9 +67,10 @@ class Draft:
         ['version 1 → 2: port is now server.port', 'version 1 → 2: old was removed']
     """
 
-    data: dict[str, Any]
-    step: tuple[int, int]
-    rewrites: list[Rewrite] = field(default_factory=list)
+    def __init__(self, data: dict[str, Any], step: tuple[int, int], rewrites: list[Rewrite] | None = None) -> None:
+        self.data = data
+        self.step = step
+        self.rewrites: list[Rewrite] = [] if rewrites is None else rewrites
 
     def __contains__(self, path: str) -> bool:
         holder, name = self._holder(path)
@@ -136,7 +135,6 @@ class Draft:
         self.rewrites.append(Rewrite(kind, tuple(path.split(".")), tuple(to.split(".")) if to else None, self.step))
 
 
-@dataclass(eq=False)
 class Migrations:
     """The chain of one model.
 
@@ -145,8 +143,9 @@ class Migrations:
         inverses: The way back, where there is one, by the version that they start from.
     """
 
-    steps: dict[int, Step] = field(default_factory=dict)
-    inverses: dict[int, Step] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.steps: dict[int, Step] = {}
+        self.inverses: dict[int, Step] = {}
 
     @property
     def current(self) -> int:

@@ -8,7 +8,7 @@ from ._filter_parser import FilterError
 
 _LONGEST = 1000
 _MOST = 16
-_PART = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+){0,15})(?:\s+(asc|desc))?\s*", re.ASCII)
+_PART = r"(?a)\s*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+){0,15})(?:\s+(asc|desc))?\s*"
 
 
 class OrderBy(NamedTuple):
@@ -39,7 +39,7 @@ def parse_order_by(text: str, *, fields: Collection[str] | None = None) -> tuple
     orders: list[OrderBy] = []
     position = 0
     for part in text.split(","):
-        match = _PART.fullmatch(part)
+        match = re.fullmatch(_PART, part)
         if match is None:
             raise FilterError(f"{part.strip()[:64]!r} is no order; write 'name' or 'name desc'", position)
         if fields is not None and match[1] not in fields:

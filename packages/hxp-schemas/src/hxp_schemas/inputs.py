@@ -27,14 +27,14 @@ _INNER_NAMES = (
     "test",
     "invalid",
 )
-_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.ASCII)
+_HOST = r"(?a)(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
 _NAT64 = 0x0064FF9B << 64  # 64:ff9b::/96 (RFC 6052): the last 32 bits are an IPv4 address
-_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
-_LINE_ENDS = re.compile("[\t\n\r]")
+_UNSEEN = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
+_LINE_ENDS = "[\t\n\r]"
 
 
 def _visible(text: str) -> str:
-    if found := _UNSEEN.search(text):
+    if found := re.search(_UNSEEN, text):
         raise ValueError(
             f"character U+{ord(found[0]):04X} at position {found.start()} is invisible or a control character"
         )
@@ -44,7 +44,7 @@ def _visible(text: str) -> str:
 
 
 def _on_one_line(text: str) -> str:
-    if found := _LINE_ENDS.search(text):
+    if found := re.search(_LINE_ENDS, text):
         raise ValueError(f"the text must be on one line, and has {found[0]!r} at position {found.start()}")
     return _visible(text)
 
@@ -117,7 +117,7 @@ def _is_public_name(host: str) -> bool:
     except UnicodeError:
         return False
     inner = any(ascii_name == end or ascii_name.endswith("." + end) for end in _INNER_NAMES)
-    return _HOST.fullmatch(ascii_name) is not None and not inner
+    return re.fullmatch(_HOST, ascii_name) is not None and not inner
 
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,127}$", examples=["hxp-tiny"])]
