@@ -26,21 +26,9 @@ from hxp_testing.benchmark import Suite, Table
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or importing it waits for the network
 
 from litellm.types.utils import Delta, ModelResponse, ModelResponseStream, StreamingChoices
+from material import ANSWER
 
 suite = Suite("hxp-schemas against litellm")
-
-ANSWER = json.dumps(
-    {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m",
-        "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": "word " * 60}, "finish_reason": "stop"},
-        ],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
-    }
-).encode()
 
 
 @suite.table("read a chat answer", reference="hxp-schemas")
