@@ -12,6 +12,7 @@ import pytest
 from hxp_config import Defaults, LiveConfig, YamlText
 from hxp_config._frozen import check_frozen
 from pydantic import BaseModel, RootModel
+from typing_extensions import TypeAliasType
 
 
 class Limit(BaseModel, frozen=True):
@@ -184,7 +185,11 @@ def test_a_model_that_is_not_frozen_is_named_with_its_place() -> None:
     class Other:
         loose: LooseClass = field(default_factory=LooseClass)
 
-    for model, place in ((Holder, "Holder.limits"), (Other, "Other.loose"), (Root, "Root.root")):
+    class Named(BaseModel, frozen=True):
+        loose: TypeAliasType("Alias", list[Loose]) = []  # type: ignore[valid-type]  # as `type Alias = …` makes it
+
+    places = ((Holder, "Holder.limits"), (Other, "Other.loose"), (Root, "Root.root"), (Named, "Named.loose"))
+    for model, place in places:
         with pytest.raises(TypeError, match=f"Loose(Class)? at {place} is not frozen, so that a reader could change"):
             LiveConfig(model, [])
 

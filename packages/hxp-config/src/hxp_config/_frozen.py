@@ -93,6 +93,7 @@ def _is_frozen(model: Any) -> bool:
 
 def _models(annotation: Any, place: str, seen: set[Any]) -> Iterator[tuple[str, Any]]:
     """Find the models and dataclasses that a type is made of, with the fields that lead to them."""
+    annotation = getattr(annotation, "__value__", annotation)  # a `type` alias
     if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or is_dataclass(annotation)):
         if annotation in seen:
             return

@@ -48,8 +48,9 @@ def application(project: Callable[[], Project], *, errors: tuple[type[Exception]
         errors: What else `project` may raise when the configuration is wrong.
     """
     app = typer.Typer(help="Ask the configuration what is in force, and why.", no_args_is_help=True)
-    _add_questions(app, _Asked(project, errors))
-    _add_documents(app, _Asked(project, errors))
+    ask = _Asked(project, errors)
+    _add_questions(app, ask)
+    _add_documents(app, ask)
     return app
 
 
