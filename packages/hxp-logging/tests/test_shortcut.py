@@ -360,10 +360,9 @@ def test_threads_never_take_each_others_request(tmp_path: Path) -> None:
         assert line["request_id"] == f"{fields['thread']}-{fields['number'] % 7}"
 
 
-@pytest.mark.parametrize("way", ["stream", "file", "background"])
-def test_a_program_takes_it_without_asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    """But not where more than a level decides."""
-    long = []
+def the_long_way(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect the events of lines that go the long way."""
+    long: list[str] = []
     real = Logging.emit
 
     def emit(self: Logging, channel: Channel, level: int, event: str, fields: dict[str, Any]) -> None:
@@ -371,6 +370,13 @@ def test_a_program_takes_it_without_asking(tmp_path: Path, monkeypatch: pytest.M
         real(self, channel, level, event, fields)
 
     monkeypatch.setattr(Logging, "emit", emit)
+    return long
+
+
+@pytest.mark.parametrize("way", ["stream", "file", "background"])
+def test_a_program_takes_it_without_asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """But not where more than a level decides."""
+    long = the_long_way(monkeypatch)
     stream = io.StringIO()
     background = Background() if way == "background" else None
     output = FileOutput(path=str(tmp_path / "log"), background=background)
@@ -397,14 +403,7 @@ def test_a_level_that_another_process_sets_is_followed_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line that opens a tenth of a second looks for it."""
-    long = []
-    real = Logging.emit
-
-    def emit(self: Logging, channel: Channel, level: int, event: str, fields: dict[str, Any]) -> None:
-        long.append(event)
-        real(self, channel, level, event, fields)
-
-    monkeypatch.setattr(Logging, "emit", emit)
+    long = the_long_way(monkeypatch)
     levels = str(tmp_path / "levels")
     logging = Logging(LoggingOptions(file=str(tmp_path / "log"), levels_file=levels))
     log = logging.get_logger("x")
