@@ -140,10 +140,12 @@ class Database:
         traceback: TracebackType | None,
     ) -> None:
         engine, self._engine = self.engine, None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._close_timeout):
-                await _all_returned(engine)
-        await engine.dispose()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._close_timeout):
+                    await _all_returned(engine)
+        finally:
+            await engine.dispose()
 
 
 async def _all_returned(engine: AsyncEngine) -> None:
