@@ -2,6 +2,9 @@
 
 Each job is a fresh environment that holds one distribution, the wheels of the siblings it declares, and what those
 declare. A requirement that the code has and the metadata lack shows here and nowhere else.
+
+Every job resolves as of the date in `pyproject.toml`, so that a release of last night never decides whether a change
+passes; `--newest` tries today's releases where they differ, and reports without failing.
 """
 
 import argparse
@@ -15,12 +18,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from tools.resolution import resolve_as_of
 from tools.rules.artefact import wrong_sdist, wrong_wheel
 from tools.rules.workspace import Distribution, distributions
 
@@ -56,11 +60,12 @@ class Job:
     python: str
     lowest: bool
     tested: bool
+    newest: bool = False
 
     @property
     def title(self) -> str:
-        """What is printed for it."""
-        versions = " lowest" if self.lowest else ""
+        """Name the job in one line of the report."""
+        versions = " lowest" if self.lowest else " newest" if self.newest else ""
         return f"{self.member.name} on {self.python}{versions}: {'tests' if self.tested else 'import'}"
 
 
@@ -82,6 +87,11 @@ def plan(members: Sequence[Distribution], pythons: Sequence[str]) -> list[Job]:
             small = member.folder.parent.name == "packages" and member.name not in HEAVY
             jobs.append(Job(member, python, lowest=lowest, tested=small))
     return jobs
+
+
+def plan_newest(members: Sequence[Distribution], python: str) -> list[Job]:
+    """List one job per distribution that takes the newest releases of today, tests of the small packages included."""
+    return [replace(job, newest=True) for job in plan(members, [python]) if not job.lowest]
 
 
 def closure(
@@ -130,6 +140,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="*", help="distributions; all of them without")
     parser.add_argument("--jobs", type=int, default=2, help="environments at a time")
+    parser.add_argument("--newest", action="store_true", help="try today's newest releases; report and never fail")
     arguments = parser.parse_args()
     members = {member.name: member for member in distributions(ROOT)}
     chosen = [member for member in members.values() if not arguments.only or member.name in arguments.only]
@@ -140,9 +151,10 @@ def main() -> int:
         matrix = Matrix(Path(name), members, interpreters)
         results = [*pool.map(matrix.build, members.values())]
         if all(results):
-            results += pool.map(matrix.run, plan(chosen, [*interpreters]))
+            jobs = plan_newest(chosen, next(iter(interpreters))) if arguments.newest else plan(chosen, [*interpreters])
+            results += pool.map(matrix.run, jobs)
     print(f"{sum(results)} of {len(results)} jobs passed")
-    return 0 if all(results) else 1
+    return 0 if arguments.newest or all(results) else 1
 
 
 @dataclass(frozen=True)
@@ -180,7 +192,8 @@ class Matrix:
     def _build(self, member: Distribution) -> str:
         target = self.folder / member.name
         python = next(iter(self.interpreters.values()))
-        _ran("uv", "build", "--quiet", "--python", python, "--package", member.name, "--out-dir", target, at=ROOT)
+        build = ("uv", "build", "--quiet", "--python", python, "--exclude-newer", resolve_as_of())
+        _ran(*build, "--package", member.name, "--out-dir", target, at=ROOT)
         wheel, sdist = self._wheel(member.name), next(target.glob("*.tar.gz"))
         tracked = set(_ran("git", "ls-files", "-co", "--exclude-standard", at=member.folder).splitlines())
         if wrong := [*wrong_wheel(wheel, member, tracked), *wrong_sdist(sdist, tracked)]:
@@ -196,23 +209,41 @@ class Matrix:
         home = Path(tempfile.mkdtemp(dir=self.folder))
         python = home / "bin" / "python"
         _ran("uv", "venv", "--quiet", "--clear", "--python", self.interpreters[job.python], home, at=self.folder)
-        install = ("uv", "pip", "install", "--quiet", "--python", python)
+        dated = () if job.newest else ("--exclude-newer", resolve_as_of())
+        install = ("uv", "pip", "install", "--quiet", "--python", python, *dated)
         bare = self._wheels(job.member, [])
+        if job.newest and not (fresh := self._newer_than_dated(job.member)):
+            return "today's newest releases are those that the other jobs took"
         if job.lowest:
             own = [line for line in job.member.project.get("dependencies", []) if _parsed(line)[0] not in self.members]
             _ran(*install, "--resolution", "lowest-direct", *bare, *own, at=self.folder)
         else:
             _ran(*install, *bare, at=self.folder)
         _ran(python, "-I", "-c", USE_EVERYTHING, job.member.module, at=home)
-        told = ""
+        told = fresh if job.newest else ""
         if job.tested:
             group = [line for line in job.member.pyproject["dependency-groups"]["test"] if isinstance(line, str)]
             foreign = [line for line in group if _parsed(line)[0] not in self.members]
             _ran(*install, *self._wheels(job.member, group), *foreign, at=self.folder)
             options = ("-q", "-x", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml", "--rootdir", ".", *ADDOPTS)
-            told = _ran(python, "-m", "pytest", "tests", *options, at=self._tests(job.member)).splitlines()[-1]
+            outcome = _ran(python, "-m", "pytest", "tests", *options, at=self._tests(job.member)).splitlines()[-1]
+            told = f"{outcome} {told}"
         shutil.rmtree(home)
         return told
+
+    def _newer_than_dated(self, member: Distribution) -> str:
+        """List the requirements of a distribution, tests included, that resolve to a newer release today."""
+        python = next(iter(self.interpreters.values()))
+        group = [line for line in member.pyproject["dependency-groups"]["test"] if isinstance(line, str)]
+        foreign = [line for line in group if _parsed(line)[0] not in self.members]
+        wanted = self.folder / f"{member.name}.in"
+        wanted.write_text("\n".join([*self._wheels(member, group), *foreign]))
+        compiled = ("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python", python, wanted)
+        dated, newest = (
+            set(_ran(*compiled, *date, at=self.folder).splitlines())
+            for date in (("--exclude-newer", resolve_as_of()), ())
+        )
+        return ", ".join(sorted(newest - dated))
 
     def _tests(self, member: Distribution) -> Path:
         return self.folder / member.name / "unpacked"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tools.resolution import resolve_as_of
+
 if TYPE_CHECKING:
     from hxp_services_base.testing import DetachedStack
 
@@ -20,8 +22,8 @@ pytestmark = pytest.mark.slow
 def seen(request: pytest.FixtureRequest, stack: DetachedStack) -> dict[str, Any]:
     """What the client saw, in an environment of its own."""
     script = Path(__file__).with_name("openai_client.py")
-    command = ["uv", "run", "--no-project", "--isolated", "--with", request.param]
-    command += ["python", str(script), f"{stack.url()}/v1", stack.key]
+    command = ["uv", "run", "--no-project", "--isolated", "--exclude-newer", resolve_as_of()]
+    command += ["--with", request.param, "python", str(script), f"{stack.url()}/v1", stack.key]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
     assert done.returncode == 0, done.stderr

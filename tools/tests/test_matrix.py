@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.matrix import Job, closure, plan, pythons_here
+from tools.matrix import Job, closure, plan, plan_newest, pythons_here
 from tools.rules.workspace import Distribution
 
 
@@ -63,3 +63,10 @@ def test_a_job_says_what_it_is(members: dict[str, Distribution]) -> None:
 
 def test_some_python_is_found() -> None:
     assert pythons_here()
+
+
+def test_the_newest_releases_are_tried_once_for_each_and_never_at_the_lowest(members: dict[str, Distribution]) -> None:
+    jobs = plan_newest(list(members.values()), "3.11")
+    assert sorted(job.member.name for job in jobs) == sorted(members)
+    assert all(job.newest and not job.lowest for job in jobs)
+    assert jobs[0].title.endswith("on 3.11 newest: tests")

@@ -140,6 +140,27 @@ def test_what_a_configuration_must_not_hold_is_refused_with_its_place(text: str,
     assert refused(text).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 2_000, "nested deeper than 100 levels at hxp.yaml:1:100"),
+        ("a:\n  " + "[" * 2_000, "nested deeper than 100 levels at hxp.yaml:2:101"),
+        ("[" * 50 + "]" * 50 + "]", "not valid YAML: "),
+        ("[" * 2_000 + "&", "nested deeper than 100 levels at hxp.yaml:1:100"),
+    ],
+)
+def test_a_parser_with_a_depth_limit_of_its_own_does_not_change_the_sentence(
+    text: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compose(text: str) -> object:
+        column = min(len(text.rsplit("\n", maxsplit=1)[-1]), 1_001)
+        mark = yaml.Mark("", 0, text.count("\n"), column, None, None)
+        raise yaml.MarkedYAMLError("", None, "exceeded maximum nesting depth", mark)
+
+    monkeypatch.setattr("hxp_config._yaml._compose", compose)
+    assert refused(text).startswith(message)
+
+
 def test_several_refusals_are_told_at_once() -> None:
     assert refused("a: 1\na: 2\nb: !x y").splitlines() == [
         "2 problems in the configuration:",

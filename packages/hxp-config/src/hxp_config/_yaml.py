@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 from yaml.constructor import ConstructorError, SafeConstructor
+from yaml.events import CollectionEndEvent, CollectionStartEvent, ScalarEvent
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from yaml.reader import Reader, ReaderError
 from yaml.resolver import Resolver
@@ -109,12 +110,14 @@ def read_yaml(text: str, *, source: str, file: str | None = None) -> Node | None
     try:
         root = _compose(text)
     except yaml.MarkedYAMLError as error:
-        raise ConfigError([ConfigProblem("", _syntax(error, text), builder.at(error.problem_mark))]) from None
+        too_deep = _too_deep(text, before=error.problem_mark)
+        if too_deep is None:
+            raise ConfigError([ConfigProblem("", _syntax(error, text), builder.at(error.problem_mark))]) from None
+        raise ConfigError([_depth_problem(builder, too_deep)]) from None
     except (ReaderError, UnicodeEncodeError):
         raise ConfigError([ConfigProblem("", *_character(text, builder))]) from None
     except _TooDeepError as error:
-        problem = ConfigProblem("", f"nested deeper than {MAX_DEPTH} levels", builder.at(error.mark))
-        raise ConfigError([problem]) from None
+        raise ConfigError([_depth_problem(builder, error.mark)]) from None
     node = builder.build(root, ()) if root else None
     if builder.problems:
         raise ConfigError(builder.problems)
@@ -127,6 +130,34 @@ def _compose(text: str) -> Any:
         return loader.get_single_node()
     finally:
         loader.dispose()
+
+
+def _depth_problem(builder: _Builder, mark: Mark) -> ConfigProblem:
+    return ConfigProblem("", f"nested deeper than {MAX_DEPTH} levels", builder.at(mark))
+
+
+def _too_deep(text: str, *, before: Mark | None) -> Mark | None:
+    """Return the place where a text with a syntax error passed our depth limit, or None if it never did.
+
+    The C parser reads ahead: from PyYAML 6.0.4 on it meets a limit of its own before our loader sees the level that
+    is one too many. The Python parser has none; it reads up to the error only.
+    """
+    lines = text.split("\n")
+    if before is not None:
+        lines = [*lines[: before.line], *(line[: before.column] for line in lines[before.line : before.line + 1])]
+    open_collections: list[Any] = []
+    try:
+        for event in yaml.parse("\n".join(lines), Loader=yaml.SafeLoader):
+            if isinstance(event, CollectionEndEvent):
+                open_collections.pop()
+            elif isinstance(event, ScalarEvent | CollectionStartEvent):
+                if len(open_collections) >= MAX_DEPTH:
+                    return cast("Mark", open_collections[-1].start_mark)
+                if isinstance(event, CollectionStartEvent):
+                    open_collections.append(event)
+    except yaml.YAMLError:
+        return None
+    return None
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
