@@ -228,6 +228,7 @@ def test_no_lock_is_held_during_a_call(clock: ManualClock) -> None:
         {"wait_duration_in_open_state": -1.0},
         {"wait_duration_in_open_state": float("inf")},
         {"permitted_calls_in_half_open": 0},
+        {"max_wait_duration_in_half_open_state": 0.0},
     ],
 )
 def test_options_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
@@ -250,6 +251,7 @@ class BreakerMachine(RuleBasedStateMachine):
             sliding_window_size=5,
             wait_duration_in_open_state=10.0,
             permitted_calls_in_half_open=2,
+            max_wait_duration_in_half_open_state=15.0,
         )
         self.breaker = CircuitBreaker("m", self.options, clock=self.clock)
         self.state = CircuitState.CLOSED
@@ -270,6 +272,8 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule(target=permits)
     def ask(self) -> tuple[CircuitPermit | None, int]:
         if self.state is CircuitState.OPEN and self.clock() - self.since >= 10.0:
+            self.enter(CircuitState.HALF_OPEN)
+        if self.state is CircuitState.HALF_OPEN and self.admitted >= 2 and self.clock() - self.since >= 15.0:
             self.enter(CircuitState.HALF_OPEN)
         allowed = self.state is CircuitState.CLOSED or (self.state is CircuitState.HALF_OPEN and self.admitted < 2)
         if not allowed:

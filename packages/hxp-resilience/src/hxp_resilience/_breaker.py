@@ -183,17 +183,9 @@ else:
             f" calls on; then {options.permitted_calls_in_half_open} at a time decide whether it is well"
         )
 
-    async def hold(self) -> Callable[[BaseException | None], None]:
-        """Ask to open a stream; what is returned is called at its end, with the error if there was one."""
-        token = self._admit()
-
-        def finish(error: BaseException | None) -> None:
-            if error is None:
-                self._settle(token, False)  # noqa: FBT003 (three outcomes)
-            else:
-                self._failed_with(token, error)
-
-        return finish
+    async def hold(self) -> StreamVerdict:
+        """Ask to open a stream; what is returned takes its first item, then its end."""
+        return StreamVerdict(self, self._admit())
 
     def _go(self, state: CircuitState) -> None:
         with self._lock:
@@ -233,6 +225,14 @@ else:
         else:
             self._settle(token, self._judge is None or self._ask(self._judge[0], token, error))
 
+    def _failed_later(self, error: BaseException) -> None:
+        """Count a target that broke a stream whose good beginning has closed the circuit."""
+        with self._lock:
+            epoch = self._circuit.epoch
+        options = self.options
+        timed = options.slow_call_duration_threshold is not None
+        self._failed_with((epoch, self._clock()) if timed else epoch, error)
+
     def _succeeded_with(self, token: _Token, result: object) -> None:
         predicate = None if self._judge is None else self._judge[1]
         self._settle(token, predicate is not None and self._ask(predicate, token, result))
@@ -266,6 +266,47 @@ else:
         if self.hooks:
             kind = "opened" if state is CircuitState.OPEN else state.value
             self.tell(f"circuit.{kind}", f"{before.value} to {state.value}", shadow=self.options.shadow)
+
+
+class StreamVerdict:
+    """Judges one stream: by its first item, then by what the target does after it.
+
+    The reader's pace and the reader's leaving say nothing about the target. A stream that began well is a success,
+    whoever ends it, unless the target breaks it; a half-open circuit does not wait for the end of a stream.
+    """
+
+    __slots__ = ("_began_well", "_breaker", "_token")
+
+    def __init__(self, breaker: CircuitBreaker, token: _Token) -> None:
+        self._breaker = breaker
+        self._token: _Token | None = token
+        self._began_well = False
+
+    def begin(self, first: object) -> None:
+        """Take the first item; a failure settles the verdict, and so does any item while the circuit is half-open."""
+        breaker, token = self._breaker, self._token
+        if token is None:
+            return
+        self._token = None  # a predicate that raises has settled it
+        predicate = None if breaker._judge is None else breaker._judge[1]  # noqa: SLF001 (a part of the breaker)
+        failed = predicate is not None and breaker._ask(predicate, token, first)  # noqa: SLF001
+        self._began_well = not failed
+        if failed or breaker.state is CircuitState.HALF_OPEN:
+            breaker._settle(token, failed)  # noqa: SLF001
+        else:
+            self._token = token
+
+    def __call__(self, error: BaseException | None) -> None:
+        """Take the end of the stream, with the error if there was one."""
+        breaker, token = self._breaker, self._token
+        self._token = None
+        if token is None:
+            if error is not None and self._began_well:
+                breaker._failed_later(error)  # noqa: SLF001 (a part of the breaker)
+        elif error is None or (self._began_well and not isinstance(error, Exception)):
+            breaker._settle(token, False)  # noqa: SLF001, FBT003 (three outcomes)
+        else:
+            breaker._failed_with(token, error)  # noqa: SLF001
 
 
 class CircuitPermit:

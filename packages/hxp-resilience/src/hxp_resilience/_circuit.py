@@ -33,6 +33,8 @@ class CircuitBreakerOptions:
         sliding_window_seconds: Seconds that count, instead of a number of calls.
         wait_duration_in_open_state: Seconds for which an open circuit refuses every call.
         permitted_calls_in_half_open: Calls that then decide whether it closes.
+        max_wait_duration_in_half_open_state: Seconds that those calls may take; after them, others are let through
+            in their place, so that a call without an end keeps no circuit half-open.
         shadow: Only watch: count and tell what would have been refused, and refuse nothing.
     """
 
@@ -44,6 +46,7 @@ class CircuitBreakerOptions:
     sliding_window_seconds: float | None = None
     wait_duration_in_open_state: float = 5.0
     permitted_calls_in_half_open: int = 1
+    max_wait_duration_in_half_open_state: float = 10.0
     shadow: bool = False
 
     def __post_init__(self) -> None:
@@ -57,6 +60,7 @@ class CircuitBreakerOptions:
         if self.sliding_window_seconds is None and self.minimum_number_of_calls > self.sliding_window_size:
             raise ValueError("minimum_number_of_calls must be from 1 to sliding_window_size")
         not_negative("wait_duration_in_open_state", self.wait_duration_in_open_state)
+        positive("max_wait_duration_in_half_open_state", self.max_wait_duration_in_half_open_state)
 
 
 class Circuit(CountWindow):
@@ -117,7 +121,11 @@ class Circuit(CountWindow):
             self.enter(CircuitState.HALF_OPEN, now, options)
         if self.state is CircuitState.HALF_OPEN:
             if self._admitted >= options.permitted_calls_in_half_open:
-                return min(1.0, options.wait_duration_in_open_state)
+                self.opened_at = min(self.opened_at, now)
+                left = self.opened_at + options.max_wait_duration_in_half_open_state - now
+                if left > 0:
+                    return min(1.0, options.wait_duration_in_open_state, left)
+                self.enter(CircuitState.HALF_OPEN, now, options)  # the outcomes that never came are stale now
             self._admitted += 1
         return None
 

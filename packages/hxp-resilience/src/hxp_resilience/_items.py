@@ -61,6 +61,16 @@ class Items(Generic[T]):
         self._look_at(item)
         return item
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a first item waits to be read."""
+        return self._first is not _NOTHING
+
+    @property
+    def first(self) -> T:
+        """The first item, while `has_begun`."""
+        return self._first
+
     async def start(self, given: Any) -> None:
         """Take a stream in whatever form it comes, up to its first item."""
         if isawaitable(given) and not hasattr(given, "__aenter__"):

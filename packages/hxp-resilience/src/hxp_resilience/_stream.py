@@ -210,6 +210,12 @@ async def _held(policy: Any, opening: Callable[..., Awaitable[Any]], /, *args: A
         finish(error)
         raise
     items.hold(finish)
+    if items.has_begun and (begin := getattr(finish, "begin", None)) is not None:
+        try:
+            begin(items.first)
+        except BaseException:
+            await items.discard()
+            raise
     return items
 
 
