@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hxp_resilience import CircuitBreakerOptions
+from hxp_schemas import ErrorInfo
 from hxp_services_base import (
     BaseIntegrationService,
     BaseService,
@@ -26,7 +29,7 @@ from hxp_testing.upstream import BlackHole, CutAfter, Drip, Reply, Reset, Script
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hxp_testing.upstream import Behaviour
+    from hxp_testing.upstream import Behaviour, Request
 
 pytestmark = pytest.mark.anyio
 
@@ -123,6 +126,73 @@ async def test_an_upstream_that_keeps_failing_is_given_a_rest_and_says_so_in_hea
             assert not check.critical
 
 
+async def test_server_errors_open_the_circuit_although_their_reader_raises(context: Context) -> None:
+    async with ScriptedUpstream([Reply(500, {}, b"no")]) as server:
+        pool = UpstreamPool(replace(QUICK, url=server.url))
+        async with pool.open(context):
+            codes = [await refused(pool) for _ in range(40)]
+        assert codes[-1] == "upstream_unavailable"
+        assert len(server.requests) == 5  # the least number that opens it
+
+
+async def refused(pool: UpstreamPool) -> str:
+    """Ask once and raise inside the block, as a gateway does with an answer that it cannot pass on."""
+    with pytest.raises(UpstreamError) as caught:
+        async with pool.request("GET", "/x") as response:
+            raise UpstreamError(ErrorInfo.from_response(response.status, await response.read(), {}))
+    return str(caught.value.info.code)
+
+
+async def test_a_reader_that_stalls_or_an_answer_that_is_long_is_no_fault_of_the_upstream(context: Context) -> None:
+    async with ScriptedUpstream([Stream([b"data: 1\n\n"] * 1000, delay=0.02)]) as server:
+        pool = UpstreamPool(replace(QUICK, url=server.url, total_timeout=0.8))
+        async with pool.open(context):
+            with pytest.raises(UpstreamError, match="took longer"):  # noqa: PT012 (raised by one of the pieces)
+                async with pool.request("GET", "/x") as response:
+                    async for _ in response.chunks():
+                        await asyncio.sleep(0.3)  # longer than idle_timeout, which the upstream's pieces are held to
+        assert pool.breaker.statistics().failures == 0
+
+
+async def test_a_half_open_circuit_closes_at_the_head_of_a_stream_that_nobody_reads_on(context: Context) -> None:
+    async with ScriptedUpstream([Stream([b"data: 1\n\n"] * 1000, delay=0.01)]) as server:
+        pool = UpstreamPool(replace(QUICK, url=server.url))
+        pool.breaker.reload(CircuitBreakerOptions(wait_duration_in_open_state=0.0))
+        pool.breaker.open()
+        async with pool.open(context), pool.request("GET", "/x"), pool.request("GET", "/x") as second:
+            assert second.status == 200
+            assert pool.breaker.state == "closed"
+
+
+async def test_a_whole_answer_may_take_the_total_time(context: Context) -> None:
+    async def slowly(_request: Request) -> Behaviour:
+        await asyncio.sleep(0.4)
+        return Reply(200, {}, b"ok")
+
+    async with ScriptedUpstream(slowly) as server:
+        pool = UpstreamPool(replace(QUICK, url=server.url))
+        async with pool.open(context):
+            async with pool.request("POST", "/x", whole=True) as response:
+                assert await response.read() == b"ok"
+            with pytest.raises(UpstreamError, match="did not begin to answer"):
+                async with pool.request("POST", "/x"):
+                    pass
+
+
+async def test_places_are_given_back_whatever_ends_the_request(context: Context) -> None:
+    script: list[Behaviour] = [Reset(), CutAfter(150), Reply(500, {}, b"no"), Reply(200, {}, b"fine")]
+    async with ScriptedUpstream(script) as server:
+        pool = UpstreamPool(replace(QUICK, url=server.url, max_connections=1))
+        async with pool.open(context):
+            for _ in range(8):
+                with contextlib.suppress(UpstreamError, RuntimeError):
+                    await leave_early(pool)
+                await refused(pool)
+            pool.breaker.close()
+            async with pool.request("GET", "/x") as response:
+                assert await response.read() == b"fine"
+
+
 async def test_an_answer_that_turns_out_bad_counts_as_a_failure_once(context: Context) -> None:
     async with ScriptedUpstream([Reply(200, {}, b"<html>")]) as server:
         pool = UpstreamPool(replace(QUICK, url=server.url))
@@ -174,8 +244,10 @@ async def test_no_more_connections_are_made_than_allowed(context: Context) -> No
             holding = [asyncio.create_task(ask_once()) for _ in range(2)]
             while len(server.requests) < 2:
                 await asyncio.sleep(0)
-            with pytest.raises(NotSentError):
+            with pytest.raises(NotSentError) as caught:
                 await ask_once()
+            assert (caught.value.info.status, caught.value.info.code) == (503, "upstream_saturated")
+            assert pool.breaker.statistics().failures == 0  # a full pool is no fault of the upstream
             assert server.connections == 2
             for task in holding:
                 task.cancel()

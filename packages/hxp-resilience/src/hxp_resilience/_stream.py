@@ -161,6 +161,11 @@ class OpenStream(Generic[T]):
         self._items = await _as_items(await opening(*args, **kwargs))
         return self._items
 
+    def fail(self, error: BaseException) -> None:
+        """Count the stream as failed with `error`, where only its reader can judge its end; the first verdict stays."""
+        if self._items is not None:
+            self._items.settle(error)
+
     async def __aexit__(
         self,
         kind: type[BaseException] | None,

@@ -22,10 +22,10 @@ class UpstreamOptions:
         name: For logs, metrics and health.
         url: Its base URL, for example `"http://127.0.0.1:11400"`.
         token: What it wants as a bearer token; never printed.
-        max_connections: Connections at once; further requests wait within `connect_timeout`.
+        max_connections: Connections at once; as many requests again wait for one, for `connect_timeout` at the most.
         keep_alive: Seconds to keep an idle connection; shorter than the upstream does, so that we close first.
         connect_timeout: Seconds to get a connection.
-        first_byte_timeout: Seconds from the request to the response's head.
+        first_byte_timeout: Seconds from the request to the response's head, where the answer is not made whole first.
         idle_timeout: Seconds between two pieces of a body.
         total_timeout: Seconds for everything.
         connect_attempts: How often to try to connect; nothing is ever sent twice.
@@ -53,6 +53,10 @@ class NotSentError(UpstreamError):
     """No connection came about, so nothing was sent and trying again is safe."""
 
 
+class AnswerTooSlowError(UpstreamError):
+    """The whole answer took longer than the total time; that alone says nothing about the upstream's health."""
+
+
 class UpstreamResponse(Protocol):
     """The head of a response, and its body as it comes."""
 
@@ -78,9 +82,18 @@ class Upstream(Protocol):
     """Anything that requests can be sent to. Also a `Part`."""
 
     def request(
-        self, method: str, path: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        whole: bool = False,
     ) -> AbstractAsyncContextManager[UpstreamResponse]:
-        """Send one request; leaving the block early closes its connection, which aborts the work upstream."""
+        """Send one request; leaving the block early closes its connection, which aborts the work upstream.
+
+        With `whole`, the head comes only when the whole answer is made, and may take the total time.
+        """
 
 
 def upstream_error(status: int, code: str, message: str, kind: type[UpstreamError]) -> UpstreamError:
