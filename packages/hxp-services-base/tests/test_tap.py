@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import orjson
 import pytest
+from hxp_schemas import sse
 from hxp_services_base import GarbageStreamError, StreamEnd, StreamTap, TokenCount, token_count
 from hxp_services_base._tap import MAX_EVENT
 from hypothesis import given
@@ -88,9 +89,145 @@ def test_an_event_without_an_end_is_garbage() -> None:
         tap.feed(b"x")
 
 
+# Every legal framing is read, and what is missing at the end is added
+
+
+def fed(data: bytes, cuts: list[int], **options: bool) -> tuple[StreamTap, bytes]:
+    tap = StreamTap(**options)
+    edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(data)}), len(data)]
+    passed = b"".join([tap.feed(data[a:b]) for a, b in pairwise(edges)])
+    return tap, passed + tap.finish()
+
+
+def respelled(stream: bytes, line_end: bytes, *, space: bytes, head: bytes, split: bool) -> bytes:
+    """The same events as another server would frame them."""
+    events = [block.removeprefix(b"data: ") for block in stream.split(b"\n\n") if block]
+    framed = []
+    for payload in events:
+        lines = [b"data:" + space + payload]
+        if split and payload.startswith(b'{"choices"'):
+            at = payload.index(b":") + 1
+            lines = [b"data:" + space + payload[:at], b"data:" + space + payload[at:]]
+        framed.append(line_end.join([head, *lines]) if head else line_end.join(lines))
+    return (line_end * 2).join(framed) + line_end * 2
+
+
+@given(
+    st.sampled_from([b"\n", b"\r\n", b"\r"]),
+    st.sampled_from([b"", b" "]),
+    st.sampled_from([b"", b"id: 7", b": comment", b"retry: 3000"]),
+    st.sets(st.sampled_from(["two data lines", "byte order mark", "no last blank line"])),
+    st.lists(st.integers(1, 600), max_size=12),
+)
+def test_every_legal_framing_in_any_split_is_read(
+    line_end: bytes, space: bytes, head: bytes, quirks: set[str], cuts: list[int]
+) -> None:
+    """U9."""
+    data = respelled(STREAM, line_end, space=space, head=head, split="two data lines" in quirks)
+    if "byte order mark" in quirks:
+        data = b"\xef\xbb\xbf" + data
+    if "no last blank line" in quirks:
+        data = data.removesuffix(line_end * 2)
+    tap, passed = fed(data, cuts)
+    assert (tap.end, tap.tokens, tap.content_events) == (StreamEnd.COMPLETE, TokenCount(3, 2, is_exact=True), 2)
+    payloads = [read.data for read in sse.SSEDecoder().feed(passed)]
+    expected = [read.data for read in sse.SSEDecoder().feed(STREAM)]
+    assert [payload.replace("\n", "") for payload in payloads] == expected
+
+
+def test_an_answer_with_a_finish_reason_and_no_done_is_complete_and_given_its_end() -> None:
+    tap, passed = fed(content("a") + FINISH + USAGE, [])
+    assert tap.end is StreamEnd.COMPLETE
+    assert passed == content("a") + FINISH + USAGE + DONE
+
+
+def test_a_stream_without_a_finish_reason_is_given_no_end() -> None:
+    for stream in (content("a"), content("a") + DONE, b"", DONE):
+        tap, passed = fed(stream, [])
+        assert (tap.end, passed) == (StreamEnd.OPEN, stream)
+
+
+def test_every_choice_must_finish() -> None:
+    other = event(choices=[{"index": 1, "delta": {"content": "b"}, "finish_reason": None}])
+    tap, _ = fed(content("a") + other + FINISH + DONE, [])
+    assert tap.end is StreamEnd.OPEN
+
+
+def test_a_last_event_that_is_torn_is_dropped() -> None:
+    tap, passed = fed(content("a") + content("b")[:-8], [])
+    assert (tap.end, passed) == (StreamEnd.OPEN, content("a"))
+
+
+@pytest.mark.parametrize("strip", [True, False])
+def test_the_usages_of_several_choices_are_one_event_with_their_sum(*, strip: bool) -> None:
+    choices = [
+        event(choices=[{"index": index, "delta": delta, "finish_reason": reason}])
+        for index in range(3)
+        for delta, reason in (({"content": "a"}, None), ({}, "stop"))
+    ]
+    usages = [event(choices=[], usage={"prompt_tokens": 14, "completion_tokens": 5, "x": 1})] * 3
+    stream = b"".join(one for three in zip(choices[::2], choices[1::2], usages, strict=True) for one in three)
+    tap, passed = fed(stream + DONE, [], strip_usage=strip)
+    assert tap.tokens == TokenCount(14, 15, is_exact=True)
+    told = [orjson.loads(read.data)["usage"] for read in sse.SSEDecoder().feed(passed) if '"usage"' in read.data]
+    expected = {"prompt_tokens": 14, "completion_tokens": 15, "total_tokens": 29, "x": 1}
+    assert told == ([] if strip else [expected])
+    assert passed.endswith(DONE)
+
+
+def test_usage_that_grows_in_every_chunk_counts_once_for_each_choice() -> None:
+    def chunk(index: int, completion: int, reason: str | None) -> bytes:
+        choice = {"index": index, "delta": {"content": "a"}, "finish_reason": reason}
+        return event(choices=[choice], usage={"prompt_tokens": 4, "completion_tokens": completion})
+
+    chunks = [chunk(0, 1, None), chunk(1, 1, None), chunk(0, 2, "stop"), chunk(1, 2, "stop")]
+    tap, _ = fed(b"".join(chunks) + DONE, [])
+    assert tap.tokens == TokenCount(4, 4, is_exact=True)
+
+
+def test_many_usage_events_take_no_memory() -> None:
+    tap, _ = fed(USAGE * 10_000 + FINISH + DONE, [])
+    assert len(tap._usages) <= 128
+    assert tap.tokens == TokenCount(3, 2, is_exact=True)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        event(error="boom"),
+        b'event: error\ndata: {"message":"boom"}\n\n',
+        event(object="error", message="boom"),
+        event(error={"message": "boom"}, choices=[]),
+    ],
+)
+def test_a_failure_in_any_dialect_is_seen(failure: bytes) -> None:
+    tap, _ = fed(content("a") + failure, [])
+    assert tap.end is StreamEnd.ERROR
+    assert tap.error is not None
+    assert tap.error["message"] == "boom"
+
+
+def test_a_key_spelled_with_escapes_is_the_same_key() -> None:
+    finish = FINISH.replace(b'"finish_reason"', b'"\\u0066inish_reason"')
+    tap, _ = fed(content("a") + finish + DONE, [])
+    assert tap.end is StreamEnd.COMPLETE
+
+
+def test_a_first_event_that_names_the_role_is_no_token() -> None:
+    tap, _ = fed(event(choices=[{"index": 0, "delta": {"role": "assistant", "content": None}}]) + content("a"), [])
+    assert tap.content_events == 1
+
+
+@pytest.mark.parametrize("count", [2**53, 2**31, True, 1.5, "7", [1]])
+def test_a_count_beyond_belief_is_not_believed(count: object) -> None:
+    """U8."""
+    tap, _ = fed(content("a") + FINISH + event(choices=[], usage={"prompt_tokens": count}) + DONE, [])
+    assert tap.tokens == TokenCount(0, 1, is_exact=False)
+
+
 @pytest.mark.parametrize(
     "usage", [None, [], {}, {"prompt_tokens": "3", "completion_tokens": -1}, {"prompt_tokens": None}]
 )
 def test_a_malformed_usage_counts_nothing(usage: object) -> None:
-    counted = token_count(usage)  # type: ignore[arg-type]  # what an upstream may send
+    counted = token_count(usage)
     assert (counted.prompt, counted.completion) == (0, 0)

@@ -1,23 +1,31 @@
-"""Watching an OpenAI event stream go by without re-encoding it.
+"""Watching an OpenAI event stream go by: its tokens are counted, its end is judged, its events pass as they came.
 
-The bytes pass untouched, cut only between events, so that an error can always be told in between. Most events are
-recognised by a substring search and never parsed: a string inside JSON cannot hold an unescaped quotation mark, so
-`"usage":{` found in an event is the field and not somebody's text.
+A plain event, one `data:` line of a delta, is recognized by substring searches and never parsed: a string inside JSON
+cannot hold an unescaped quotation mark, so `"usage":{` found in an event is the field and not somebody's text.
+Every other legal framing (fields in any order, comments, CR, CRLF, a byte order mark, data over several lines) is read
+by the decoder of `hxp_schemas.sse`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
+from hxp_schemas import sse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_EVENT = 1024 * 1024
 """Bytes after which an event without an end is garbage."""
+MAX_TOKENS = 2**31 - 1
+"""Tokens of one request that an upstream's count is believed up to; no request can have more."""
 
+_MAX_CHOICES = 128
 _END_OF_EVENT = b"\n\n"
-_DONE = b"data: [DONE]"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class StreamEnd(StrEnum):
@@ -38,8 +46,8 @@ class TokenCount:
 
     Attributes:
         prompt: Tokens of the prompt.
-        completion: Tokens of the answer.
-        is_exact: Whether the engine said so, or we counted events.
+        completion: Tokens of the answer, of all its choices together.
+        is_exact: Whether the engine counted them; else events were counted, each of which holds a token at least.
     """
 
     prompt: int
@@ -50,12 +58,14 @@ class TokenCount:
 class StreamTap:
     r"""Sees an OpenAI event stream in pieces of any size.
 
+    Usage is passed on as one event at the end: llama.cpp sends one for each choice, which are summed up.
+
     Args:
-        strip_usage: Leave out the usage-only event at the end, for a client that did not ask for it.
+        strip_usage: Leave out the usage event, for a client that did not ask for it.
 
     Example:
         >>> tap = StreamTap()
-        >>> tap.feed(b'data: {"choices":[{"finish_re')
+        >>> tap.feed(b'data: {"choices":[{"index":0,"finish_re')
         b''
         >>> tap.feed(b'ason":"stop"}]}\n\ndata: [DONE]\n\n').count(b"data:")
         2
@@ -65,89 +75,248 @@ class StreamTap:
 
     def __init__(self, *, strip_usage: bool = False) -> None:
         self._strip_usage = strip_usage
-        self._pending = b""
-        self._finished = False
+        self._pending: list[bytes] = []  # pieces of an event that has not ended
+        self._pending_size = 0
+        self._decoder: sse.SSEDecoder | None = None  # once a carriage return has been seen
+        self._started = False
+        self._plain = False  # no byte order mark and no carriage return so far
+        self._ended = False
+        self._seen: set[int] = set()
+        self._finished: set[int] = set()
+        self._usages: list[dict[str, Any]] = []  # of events that hold nothing else
+        self._usage_of_choice: dict[int, dict[str, Any]] = {}
+        self._usage_event: dict[str, Any] | None = None
         self.done = False
         """Whether `[DONE]` went by."""
-        self._usage: dict[str, Any] | None = None
         self.error: dict[str, Any] | None = None
-        """The error that the upstream told inside the stream."""
+        """The error that the upstream reported inside the stream."""
         self.content_events = 0
         """Events that carried content."""
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take the next bytes; what may be sent on: whole events only.
+        """Take the next bytes and return what may be sent on: whole events only.
 
         Raises:
             GarbageStreamError: If an event has no end within `MAX_EVENT` bytes.
         """
-        data = self._pending + chunk if self._pending else chunk
-        if b"\r" in data:
-            data = data.replace(b"\r\n", b"\n")
-        cut = data.rfind(_END_OF_EVENT)
-        if cut < 0:
-            if len(data) > MAX_EVENT:
-                raise GarbageStreamError(f"an event is longer than {MAX_EVENT} bytes")
-            self._pending = data
+        if self._plain and not self._pending and _is_plain_delta(chunk):
+            self._see_plain(chunk)
+            return chunk
+        if self._decoder is not None:
+            return self._decode(self._decoder, chunk)
+        if self._started and not _ends_event(self._pending, chunk):
+            self._keep(chunk)
             return b""
-        whole, self._pending = data[: cut + 2], data[cut + 2 :]
-        kept = [event for event in whole.split(_END_OF_EVENT) if event and self._see(event)]
-        return _END_OF_EVENT.join(kept) + _END_OF_EVENT if kept else b""
+        data = self._taken() + chunk
+        if not self._started:
+            if len(data) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(data):
+                self._keep(data)
+                return b""
+            data = data.removeprefix(_BYTE_ORDER_MARK)
+            self._started = self._plain = True
+        if b"\r" in data:
+            self._plain = False
+            self._decoder = sse.SSEDecoder(max_line=MAX_EVENT, max_event=MAX_EVENT)
+            return self._decode(self._decoder, data)
+        whole, end, rest = data.rpartition(_END_OF_EVENT)
+        self._keep(rest)
+        return self._passed(whole.split(_END_OF_EVENT)) if end else b""
 
-    def _see(self, event: bytes) -> bool:
-        """Take notice of one event; whether it is to be sent on."""
-        if event.startswith(_DONE):
+    def _keep(self, piece: bytes) -> None:
+        self._pending_size += len(piece)
+        if self._pending_size > MAX_EVENT:
+            raise GarbageStreamError(f"an event is longer than {MAX_EVENT} bytes")
+        if piece:
+            self._pending.append(piece)
+
+    def _taken(self) -> bytes:
+        """Return what was kept, which is kept no longer."""
+        pieces, self._pending, self._pending_size = self._pending, [], 0
+        return b"".join(pieces)
+
+    def finish(self) -> bytes:
+        """Take the end of the bytes and return what is still to be sent on.
+
+        That is a last event without its blank line, the usage event, and `[DONE]` where a complete answer had none.
+        """
+        rest = self._taken()
+        tail = b""
+        if self._decoder is not None:
+            tail = self._decode(self._decoder, b"\n\n")
+        elif rest.startswith(b"data:") and _is_whole(rest[5:].strip()):
+            tail = self._passed([rest])
+        self._ended = True
+        if self.end is StreamEnd.COMPLETE and not self.done:
             self.done = True
-            return True
-        if not event.startswith(b"data:"):
-            return True
-        telling = b'"usage"' in event or (b'"finish_reason"' in event and b'"finish_reason":null' not in event)
-        if telling or event.startswith(b'data: {"error"') or b'"choices"' not in event:
-            return self._read(event)
-        self.content_events += 1
-        return True
+            return tail + self._usage_frame() + sse.DONE
+        return tail
 
-    def _read(self, event: bytes) -> bool:
+    def _passed(self, blocks: Iterable[bytes]) -> bytes:
+        """Take notice of event blocks and return those that are to be sent on."""
+        kept = [passed for block in blocks if block and (passed := self._pass(block.strip(b"\n")))]
+        return b"".join(kept)
+
+    def _pass(self, block: bytes) -> bytes:
+        if block.startswith(b"data:") and b"\n" not in block:
+            return self._see(block[5:].strip(), None, block + _END_OF_EVENT)
+        (*events,) = sse.SSEDecoder(max_line=MAX_EVENT, max_event=MAX_EVENT).feed(block + _END_OF_EVENT)
+        if not events:
+            return block + _END_OF_EVENT  # a comment: it keeps the connection alive
+        return self._see(events[0].data.encode(), events[0].event, block + _END_OF_EVENT)
+
+    def _decode(self, decoder: sse.SSEDecoder, data: bytes) -> bytes:
+        """Read framing that cannot be cut by a search, and return it in the plain one."""
         try:
-            document = orjson.loads(event[5:].strip())
-        except orjson.JSONDecodeError:
-            return True  # one bad line does not kill a good stream; a missing end still shows
-        if not isinstance(document, dict):
-            return True
-        if isinstance(error := document.get("error"), dict):
-            self.error = error
-        choices = document.get("choices") or []
-        if any(isinstance(choice, dict) and choice.get("finish_reason") for choice in choices):
-            self._finished = True
-        elif choices:
+            events = decoder.feed(data)
+        except sse.SSEError as error:
+            raise GarbageStreamError(str(error)) from error
+        frames = (
+            self._see(event.data.encode(), event.event, sse.encode(event.data, event.event, id=event.id))
+            for event in events
+        )
+        return b"".join(frames)
+
+    def _see(self, payload: bytes, name: str | None, frame: bytes) -> bytes:
+        """Take notice of one event and return what is to be sent on of it."""
+        if payload == b"[DONE]":
+            self.done = True
+            return self._usage_frame() + frame
+        if name is None and _is_plain_delta(frame):
+            self._see_plain(frame)
+            return frame
+        return self._read(payload, name, frame)
+
+    def _see_plain(self, frame: bytes) -> None:
+        self._seen.add(0)
+        if b'"role"' not in frame or not _has_empty_content(frame):
             self.content_events += 1
-        if isinstance(usage := document.get("usage"), dict):
-            self._usage = usage
-            return bool(choices) or not self._strip_usage
-        return True
+
+    def _read(self, payload: bytes, name: str | None, frame: bytes) -> bytes:
+        try:
+            document = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            if name == "error":
+                self.error = {"message": payload[:1000].decode(errors="replace")}
+            return frame  # one bad line does not kill a good stream; a missing end still shows
+        if not isinstance(document, dict):
+            return frame
+        error = document.get("error") or (document if name == "error" or document.get("object") == "error" else None)
+        if error:
+            self.error = error if isinstance(error, dict) else {"message": str(error)[:1000]}
+        choices = [choice for choice in document.get("choices") or () if isinstance(choice, dict)]
+        for choice in choices:
+            self._read_choice(choice)
+        usage = document.get("usage")
+        if not isinstance(usage, dict):
+            return frame
+        if choices:
+            self._usage_of_choice[_index(choices[0])] = usage
+            return frame
+        if len(self._usages) >= _MAX_CHOICES:
+            self._usages.pop()
+        self._usages.append(usage)
+        self._usage_event = document
+        return b""
+
+    def _read_choice(self, choice: dict[str, Any]) -> None:
+        index = _index(choice)
+        self._seen.add(index)
+        if choice.get("finish_reason"):
+            self._finished.add(index)
+        delta = choice.get("delta")
+        held = delta if isinstance(delta, dict) else {"text": choice.get("text")}
+        self.content_events += any(value for key, value in held.items() if key != "role")
+
+    def _usage_frame(self) -> bytes:
+        """Return the one usage event, unless nobody wants it or it has been sent."""
+        document, self._usage_event = self._usage_event, None
+        if document is None or self._strip_usage:
+            return b""
+        if self._is_usage_per_choice:
+            tokens = self.tokens
+            counts = {"prompt_tokens": tokens.prompt, "completion_tokens": tokens.completion}
+            document = {
+                **document,
+                "usage": {**self._usages[0], **counts, "total_tokens": tokens.prompt + tokens.completion},
+            }
+        return sse.encode(orjson.dumps(document))
+
+    @property
+    def _is_usage_per_choice(self) -> bool:
+        return 1 < len(self._usages) == len(self._seen)
 
     @property
     def end(self) -> StreamEnd:
-        """How the stream stands: without a finish reason and `[DONE]` it is not complete."""
+        """How the stream stands: complete once every choice has a finish reason, and `[DONE]` or the end has come."""
         if self.error is not None:
             return StreamEnd.ERROR
-        return StreamEnd.COMPLETE if self._finished and self.done else StreamEnd.OPEN
+        finished = bool(self._finished) and self._finished >= self._seen
+        return StreamEnd.COMPLETE if finished and (self.done or self._ended) else StreamEnd.OPEN
 
     @property
     def tokens(self) -> TokenCount:
         """Tokens so far: the engine's own count where it gave one, else one for each content event."""
-        if self._usage is None:
+        usages = self._usages if self._is_usage_per_choice else self._usages[-1:]
+        usages = usages or list(self._usage_of_choice.values())
+        counts = [token_count(usage) for usage in usages]
+        if not counts or not all(count.is_exact for count in counts):
             return TokenCount(0, self.content_events, is_exact=False)
-        return token_count(self._usage)
+        # Every choice answers the same prompt, which is counted once.
+        return TokenCount(
+            max(count.prompt for count in counts), sum(count.completion for count in counts), is_exact=True
+        )
 
 
-def token_count(usage: dict[str, Any] | None) -> TokenCount:
-    """The tokens of an OpenAI usage object; zero where it is missing or malformed."""
+def _ends_event(pending: list[bytes], chunk: bytes) -> bool:
+    """Return whether a chunk may end an event: by a blank line in it, begun before it, or by carriage returns."""
+    across = bool(pending) and pending[-1].endswith(b"\n") and chunk.startswith(b"\n")
+    return across or _END_OF_EVENT in chunk or b"\r" in chunk
+
+
+def _is_plain_delta(frame: bytes) -> bool:
+    """Return whether a frame is one unfinished delta of the first choice, and nothing else."""
+    return (
+        frame.find(b"\n") == len(frame) - 2
+        and frame.startswith(b"data:")
+        and frame.endswith(_END_OF_EVENT)
+        and (b'"index":0' in frame or b'"index": 0' in frame)
+        and (b'"finish_reason":null' in frame or b'"finish_reason": null' in frame or b'"finish_reason"' not in frame)
+        and b'"choices"' in frame
+        and b'"usage":{' not in frame
+        and b'"usage": {' not in frame
+        and b'"error"' not in frame
+        and b"\\u00" not in frame  # a key may be spelled with escapes
+        and b"\r" not in frame
+    )
+
+
+def _has_empty_content(frame: bytes) -> bool:
+    return (
+        b'"content":null' in frame
+        or b'"content":""' in frame
+        or b'"content": null' in frame
+        or b'"content": ""' in frame
+    )
+
+
+def _index(choice: dict[str, Any]) -> int:
+    index = choice.get("index", 0)
+    return index if isinstance(index, int) and 0 <= index < _MAX_CHOICES else 0
+
+
+def _is_whole(payload: bytes) -> bool:
+    """Return whether the data of an event is all there, although its blank line is not."""
+    try:
+        return payload == b"[DONE]" or isinstance(orjson.loads(payload), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def token_count(usage: object) -> TokenCount:
+    """Return the tokens of an OpenAI usage object; inexact where it is missing, malformed, or beyond belief."""
     if not isinstance(usage, dict):
         return TokenCount(0, 0, is_exact=False)
-    prompt, completion = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
-    return TokenCount(
-        prompt if isinstance(prompt, int) and prompt >= 0 else 0,
-        completion if isinstance(completion, int) and completion >= 0 else 0,
-        is_exact=True,
-    )
+    counts = [usage.get(name, 0) for name in ("prompt_tokens", "completion_tokens")]
+    if not all(isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= MAX_TOKENS for count in counts):
+        return TokenCount(0, 0, is_exact=False)
+    return TokenCount(counts[0], counts[1], is_exact=True)
