@@ -13,6 +13,7 @@ class KeyRecord(pydantic.BaseModel):
         id: `key_` and a ULID.
         digest: HMAC of the key under the deployment's pepper, in lower-case hex.
         development: Whether the key was made for development; such a key is refused on a public bind.
+        team: Who shares limits, caches and bills with this key; without one, the key stands alone.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
@@ -23,12 +24,25 @@ class KeyRecord(pydantic.BaseModel):
     created_at: UTCDateTime
     revoked_at: UTCDateTime | None = None
     development: bool = False
+    team: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["search"])
+
+    @property
+    def tenant(self) -> str:
+        """The team where there is one, else the key itself."""
+        return self.id if self.team is None else self.team
 
 
 class KeySnapshot(pydantic.BaseModel):
-    """All keys at one moment; `version` grows with every change."""
+    """Keys at one moment; `version` grows with every change.
+
+    Attributes:
+        version: The version that the keys belong to; a reader asks for what has changed since it.
+        keys: All keys, or those that changed since the version that was asked for.
+        more: Whether further keys changed up to the newest version; ask again, from `version` on.
+    """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     version: int = Field(ge=0)
     keys: list[KeyRecord] = []
+    more: bool = False

@@ -12,7 +12,11 @@ _Tokens = Annotated[int, Field(ge=0, lt=1 << 53)]
 
 
 class UsageRecord(pydantic.BaseModel):
-    """One settled request; `request_id` is its identity, so that sending it twice counts once."""
+    """One settled request; `request_id` is its identity, so that sending it twice counts once.
+
+    Attributes:
+        estimated: Whether the tokens are an estimate, because the engine has not said how many there were.
+    """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
@@ -24,6 +28,7 @@ class UsageRecord(pydantic.BaseModel):
     http_status: int | None = Field(default=None, ge=100, le=599)
     prompt_tokens: _Tokens = 0
     completion_tokens: _Tokens = 0
+    estimated: bool = False
     started_at: UTCDateTime
     finished_at: UTCDateTime | None = None
     stream: bool = False
