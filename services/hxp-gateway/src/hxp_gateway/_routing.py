@@ -8,6 +8,8 @@ import orjson
 from hxp_services_base.chassis import ServiceError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ._document import insert_member, replace_member
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,7 +17,7 @@ _Tokens = Annotated[int, Field(ge=1, le=1_048_576, strict=True)]
 
 
 class _StreamOptions(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="allow")
 
     include_usage: bool | None = None
 
@@ -41,10 +43,11 @@ class RoutedRequest:
         model: The model asked for.
         is_stream: Whether an event stream is wanted.
         wants_usage: Whether the client asked for the usage event.
-        body: What goes upstream: the client's bytes, with the usage event asked for where it streams.
+        received: The client's bytes.
+        body: The bytes for the upstream: the client's own, with the usage event asked for where it streams.
     """
 
-    __slots__ = ("body", "is_stream", "model", "wants_usage")
+    __slots__ = ("body", "is_stream", "model", "received", "wants_usage")
 
     def __init__(self, body: bytes) -> None:
         """Read the routing fields of `body`.
@@ -59,22 +62,25 @@ class RoutedRequest:
         self.model = fields.model
         self.is_stream = bool(fields.stream)
         self.wants_usage = bool(fields.stream_options and fields.stream_options.include_usage)
-        self.body = body
+        self.received = self.body = body
         if self.is_stream and not self.wants_usage:
-            self.body = _asking_for_usage(body, has_options=fields.stream_options is not None)
+            self.body = _asking_for_usage(body, fields)
+
+    @property
+    def asks_on_its_own(self) -> bool:
+        """Whether the usage event is asked for by the gateway, and not by the client."""
+        return self.body is not self.received
 
 
-def _asking_for_usage(body: bytes, *, has_options: bool) -> bytes:
-    """The same request, asking for the usage event, which is what the stream is billed by."""
-    if not has_options and b'"stream_options"' not in body:
-        start = body.index(b"{") + 1
-        return b'%b"stream_options":{"include_usage":true},%b' % (body[:start], body[start:])
+def _asking_for_usage(body: bytes, fields: _Fields) -> bytes:
+    """Return the same request, asking for the usage event, which is what the stream is billed by."""
+    if "stream_options" not in fields.model_fields_set:
+        return insert_member(body, "stream_options", b'{"include_usage":true}')
+    options = {**(fields.stream_options.model_dump() if fields.stream_options else {}), "include_usage": True}
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:  # stricter than the reader above, for example about lone surrogates
-        raise ServiceError.of(400, "invalid_json", f"the body is not valid JSON: {error}") from None
-    document["stream_options"] = {**(document.get("stream_options") or {}), "include_usage": True}
-    return orjson.dumps(document)
+        return replace_member(body, "stream_options", orjson.dumps(options))
+    except ValueError as error:
+        raise ServiceError.of(400, "invalid_json", f"the body is not a JSON object: {error}") from None
 
 
 def _refusal(errors: Sequence[Any]) -> ServiceError:
