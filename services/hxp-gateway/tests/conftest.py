@@ -40,6 +40,8 @@ class LedgerBook:
     records: dict[str, UsageRecord] = field(default_factory=dict)
     batches: int = 0
     away: bool = False
+    refuses: Callable[[dict[str, Any]], bool] = lambda _record: False
+    """Which records it answers with a 400, and all that come with them."""
 
     def make_key(self, *, development: bool = False) -> str:
         made = new_key(self.pepper)
@@ -60,7 +62,13 @@ class LedgerBook:
             return Reply(503, {}, b'{"error":"away"}')
         if request.path.startswith("/v1/keys/snapshot"):
             return Reply(200, {}, KeySnapshot(version=self.version, keys=self.keys).model_dump_json().encode())
-        records = [UsageRecord.model_validate(entry) for entry in orjson.loads(request.body)["records"]]
+        try:
+            sent = orjson.loads(request.body)["records"]
+            records = [UsageRecord.model_validate(entry) for entry in sent]
+        except ValueError:
+            return Reply(400, {}, b'{"error":"not usage"}')
+        if any(self.refuses(entry) for entry in sent):
+            return Reply(400, {}, b'{"error":"refused"}')
         fresh = [record for record in records if record.request_id not in self.records]
         self.records.update((record.request_id, record) for record in fresh)
         self.batches += 1
@@ -111,7 +119,8 @@ def gateway(tmp_path: Path, book: LedgerBook) -> Callable[..., AbstractAsyncCont
                 refs={"ledger": ledger.url, "tiny": served.url},
                 token="stack-token",
             )
-            top = {name: settings.pop(name) for name in ("max_body", "key_refresh") if name in settings}
+            names = ("max_body", "key_refresh", "keys_max_age", "keys_fail_open")
+            top = {name: settings.pop(name) for name in names if name in settings}
             entry = {"name": "tiny", "service": "tiny", "models": ["mock"], **settings}
             known = GatewaySettings.model_validate({"upstreams": [entry], "ship_interval": 60, **top})
             async with hosted(GatewayService(), known, identity=identity) as running:

@@ -170,7 +170,8 @@ async def test_each_upstream_fault_is_told_in_our_words_and_recorded_once(
     gateway: Gateway, behaviour: Behaviour, status: int, code: str
 ) -> None:
     """U1, U3."""
-    async with gateway(ScriptedUpstream([behaviour]), first_byte_timeout=0.3) as world:
+    limits = {"first_byte_timeout": 0.3, "total_timeout": 0.3}
+    async with gateway(ScriptedUpstream([behaviour]), **limits) as world:
         async with world.running.client.post(CHAT, json=HELLO, headers=world.auth) as response:
             envelope = (await response.json())["error"]
             assert (response.status, envelope["code"]) == (status, code)
@@ -309,6 +310,7 @@ async def test_when_the_ledger_is_away_the_door_stays_open_and_nothing_is_lost(g
                 await asyncio.sleep(0.01)
         assert "1 records wait for the ledger" in str(await journal.run())
         world.book.away = False
+        world.running.service.pools["ledger"].breaker.close()  # as it does by itself after a few seconds
         assert (await world.settled()).status == "completed"
         assert await journal.run() is None
 
@@ -349,6 +351,7 @@ async def test_a_request_left_open_by_a_dead_gateway_is_settled_as_unknown(gatew
             }
         )
     )
+    dead.close()  # as the end of a process does
     async with gateway() as world:
         assert (await world.settled()).status == "unknown"
 

@@ -40,6 +40,10 @@ class Pepper:
         if len(self.secret) != _PEPPER_BYTES:
             raise PepperError(f"a pepper has {_PEPPER_BYTES} bytes, not {len(self.secret)}")
 
+    def pseudonym(self, name: str) -> str:
+        """Return an opaque name of 32 characters for `name`, the same each time, from which it cannot be told."""
+        return hmac.digest(self.secret, b"pseudonym\0" + name.encode(), "sha256").hex()[:32]
+
     @classmethod
     def load_or_create(cls, path: str | os.PathLike[str]) -> Pepper:
         """Read the pepper, or make it when there is none; of several that make it at once, one wins.
@@ -89,10 +93,28 @@ class KeyVerifier:
     """
 
     def __init__(self, pepper: Pepper, snapshot: KeySnapshot) -> None:
-        self.version = snapshot.version
         self._pepper = pepper
-        self._records = {record.id.removeprefix("key_").encode(): record for record in snapshot.keys}
+        self._records: dict[bytes, KeyRecord] = {}
         self._dummy = secrets.token_hex(32)
+        self.apply(snapshot)
+
+    def __len__(self) -> int:
+        """Return the number of keys that are valid."""
+        return len(self._records)
+
+    def apply(self, snapshot: KeySnapshot) -> None:
+        """Take keys that are new or have changed; revoked ones leave."""
+        self.version = snapshot.version
+        for record in snapshot.keys:
+            name = record.id.removeprefix("key_").encode()
+            if record.revoked_at is None:
+                self._records[name] = record
+            else:
+                self._records.pop(name, None)
+
+    def knows(self, presented: bytes) -> bool:
+        """Return whether there is a valid key of this id, or no key can have it."""
+        return len(presented) != _LENGTH or presented[_ULID] in self._records
 
     def verify(self, presented: bytes) -> KeyRecord | None:
         """Return the record of a valid key; None for any other bytes, and for a revoked key."""
@@ -100,7 +122,7 @@ class KeyVerifier:
         # One byte more than a key has is enough to tell a longer text from it.
         computed = digest(self._pepper, presented[: _LENGTH + 1])
         matches = hmac.compare_digest(computed, self._dummy if record is None else record.digest)
-        return record if matches and record is not None and record.revoked_at is None else None
+        return record if matches and record is not None else None
 
 
 def _read_private(file: Path) -> bytes:

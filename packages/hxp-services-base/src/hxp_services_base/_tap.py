@@ -85,7 +85,7 @@ class StreamTap:
         self._finished: set[int] = set()
         self._usages: list[dict[str, Any]] = []  # of events that hold nothing else
         self._usage_of_choice: dict[int, dict[str, Any]] = {}
-        self._usage_event: dict[str, Any] | None = None
+        self._usage_event: tuple[dict[str, Any], bytes] | None = None  # the last of them, as it came
         self.done = False
         """Whether `[DONE]` went by."""
         self.error: dict[str, Any] | None = None
@@ -215,7 +215,7 @@ class StreamTap:
         if len(self._usages) >= _MAX_CHOICES:
             self._usages.pop()
         self._usages.append(usage)
-        self._usage_event = document
+        self._usage_event = document, frame
         return b""
 
     def _read_choice(self, choice: dict[str, Any]) -> None:
@@ -229,17 +229,16 @@ class StreamTap:
 
     def _usage_frame(self) -> bytes:
         """Return the one usage event, unless nobody wants it or it has been sent."""
-        document, self._usage_event = self._usage_event, None
-        if document is None or self._strip_usage:
+        event, self._usage_event = self._usage_event, None
+        if event is None or self._strip_usage:
             return b""
-        if self._is_usage_per_choice:
-            tokens = self.tokens
-            counts = {"prompt_tokens": tokens.prompt, "completion_tokens": tokens.completion}
-            document = {
-                **document,
-                "usage": {**self._usages[0], **counts, "total_tokens": tokens.prompt + tokens.completion},
-            }
-        return sse.encode(orjson.dumps(document))
+        document, frame = event
+        if not self._is_usage_per_choice:
+            return frame
+        tokens = self.tokens
+        counts = {"prompt_tokens": tokens.prompt, "completion_tokens": tokens.completion}
+        usage = {**self._usages[0], **counts, "total_tokens": tokens.prompt + tokens.completion}
+        return sse.encode(orjson.dumps({**document, "usage": usage}))
 
     @property
     def _is_usage_per_choice(self) -> bool:

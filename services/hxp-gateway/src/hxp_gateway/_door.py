@@ -11,8 +11,9 @@ import hxp_logging
 import orjson
 from hxp_schemas import ErrorInfo, UsageRecord, new_id
 from hxp_schemas.sse import DONE
-from hxp_services_base import GarbageStreamError, StreamEnd, StreamTap, TokenCount, token_count
+from hxp_services_base import GarbageStreamError, StreamEnd, StreamTap, token_count
 from hxp_services_base.chassis import (
+    TENANT_HEADER,
     Paths,
     ServiceError,
     bearer_token,
@@ -20,25 +21,29 @@ from hxp_services_base.chassis import (
     read_body,
     require_json,
     respond,
-    unauthorised,
 )
 
+from ._entry import JournalEntry
 from ._routing import RoutedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+    from typing import Any
 
     from hxp_logging import Logger
     from hxp_schemas import KeyRecord
-    from hxp_services_base import ModelsRoute, UpstreamPool, UpstreamResponse
+    from hxp_services_base import ModelsRoute, Pepper, UpstreamResponse
     from hxp_services_base.chassis import ASGIApp, Exchange, Receive, Scope, Send
 
     from ._journal import Journal
-    from ._ledger import KeyRing
+    from ._keys import KeyCache
     from ._metrics import GatewayMetrics
+    from ._route import Route
 
 _GENERATION = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 _KEY = "hxp.key"
+_TENANT = TENANT_HEADER.decode()
+_MAY_BE_UNKNOWN_OPTION = frozenset({400, 422})
 _JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 
@@ -50,16 +55,18 @@ class DoorParts:
     Attributes:
         keys: The keys in force.
         journal: Where requests are put on record.
-        routes: The pool that answers for each model.
+        pepper: The secret that tenants' pseudonyms are keyed with.
+        routes: The upstream that answers for each model.
         models: The list of models.
         metrics: Where outcomes are counted.
         log: The gateway's logger.
         max_body: Bytes of a request.
     """
 
-    keys: KeyRing
+    keys: KeyCache
     journal: Journal
-    routes: Mapping[str, UpstreamPool]
+    pepper: Pepper
+    routes: Mapping[str, Route]
     models: ModelsRoute
     metrics: GatewayMetrics
     log: Logger
@@ -78,6 +85,7 @@ class Door:
         self._inner = inner
         self._keys = parts.keys
         self._journal = parts.journal
+        self._pepper = parts.pepper
         self._routes = parts.routes
         self._paths = Paths({**dict.fromkeys(_GENERATION, ("POST", self._generate)), **parts.models.paths()})
         self._metrics = parts.metrics
@@ -85,36 +93,32 @@ class Door:
         self._max_body = parts.max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve one request; the key is checked before a byte of the body is read (A1-A7)."""
         if not scope["path"].startswith("/v1/"):
             await self._inner(scope, receive, send)
             return
-        key = self._checked(scope)
+        key = await self._keys.check(bearer_token(scope))
         scope[_KEY] = key
         exchange_of(scope).fields["key_id"] = key.id
         await self._paths(scope, receive, send)
-
-    def _checked(self, scope: Scope) -> KeyRecord:
-        """The caller's key, checked before a byte of the body is read (A1-A7)."""
-        presented = bearer_token(scope)
-        key = self._keys.verifier.verify(presented) if presented is not None else None
-        if key is None:
-            raise unauthorised()
-        return key
 
     async def _generate(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
         require_json(scope)
         request = RoutedRequest(await read_body(scope, receive, limit=self._max_body))
-        pool = self._routes.get(request.model)
-        if pool is None:
+        route = self._routes.get(request.model)
+        if route is None:
             message = f"there is no model {request.model[:128]!r}; GET /v1/models lists what there is"
             raise ServiceError.of(404, "model_not_found", message, param="model")
-        intent = self._intend(scope[_KEY], request, endpoint=scope["path"], upstream=pool.options.name)
-        entry = _Entry(intent, exchange, write=self._settle)
+        key = scope[_KEY]
+        intent = self._intend(key, request, endpoint=scope["path"], upstream=route.pool.options.name)
+        entry = JournalEntry(intent, exchange, request.received, write=self._settle)
+        headers = {**hxp_logging.outgoing_headers(), "Content-Type": "application/json"}
+        if route.in_stack:
+            headers[_TENANT] = self._pepper.pseudonym(key.tenant)
         try:
             async with exchange.cancelled_when_client_leaves(receive):
-                await self._forward(entry, request, pool, exchange, send)
+                await self._forward(entry, request, route, exchange, send, headers=headers)
         except ServiceError as error:
             entry.fail(error.info)
             raise
@@ -155,66 +159,47 @@ class Door:
         self._metrics.settled(record)
 
     async def _forward(
-        self, entry: _Entry, request: RoutedRequest, pool: UpstreamPool, exchange: Exchange, send: Send
+        self,
+        entry: JournalEntry,
+        request: RoutedRequest,
+        route: Route,
+        exchange: Exchange,
+        send: Send,
+        *,
+        headers: Mapping[str, str],
     ) -> None:
-        headers = {**hxp_logging.outgoing_headers(), "Content-Type": "application/json"}
-        async with pool.request("POST", exchange.path, body=request.body, headers=headers) as response:
-            if response.status != 200:
-                raise _refusal(response, await response.read(), pool.options.name)
-            if response.headers.get("Content-Type", "").startswith("text/event-stream"):
-                await _stream(entry, response, send, tap=StreamTap(strip_usage=not request.wants_usage))
-            else:
-                await _whole(entry, response, send, upstream=pool.options.name)
+        """Send a request upstream; once more without `stream_options` where the upstream may not know them."""
+        asks = request.asks_on_its_own and route.asks_for_usage
+        bodies = [request.body, request.received] if asks and route.may_refuse_usage else [request.body]
+        if request.asks_on_its_own and not asks:
+            bodies = [request.received]
+        for body in bodies:
+            last = body is bodies[-1]
+            async with route.pool.request(
+                "POST", exchange.path, body=body, headers=headers, whole=not request.is_stream
+            ) as response:
+                if response.status != 200:
+                    refusal = _refusal(response, await response.read(), route.pool.options.name)
+                    if last or response.status not in _MAY_BE_UNKNOWN_OPTION:
+                        raise refusal
+                    continue
+                if asks:
+                    route.learn(knows_usage=body is request.body)
+                await self._answer(entry, request, response, send, upstream=route.pool.options.name)
+                return
+
+    async def _answer(
+        self, entry: JournalEntry, request: RoutedRequest, response: UpstreamResponse, send: Send, *, upstream: str
+    ) -> None:
+        entry.has_begun = True
+        if response.headers.get("Content-Type", "").startswith("text/event-stream"):
+            tap = StreamTap(strip_usage=not request.wants_usage)
+            await _stream(entry, response, send, tap=tap, journal=self._journal)
+        else:
+            await _whole(entry, response, send, upstream=upstream)
 
 
-class _Entry:
-    """One journal entry, settled exactly once, by whatever ends the request first.
-
-    A completed answer is settled before its last byte is sent: what a client has whole is on record with its tokens.
-    """
-
-    __slots__ = ("_exchange", "_intent", "_is_settled", "_write", "tokens")
-
-    def __init__(self, intent: UsageRecord, exchange: Exchange, *, write: Callable[[UsageRecord], None]) -> None:
-        self._intent = intent
-        self._exchange = exchange
-        self._write = write
-        self._is_settled = False
-        self.tokens = TokenCount(0, 0, is_exact=False)
-
-    def complete(self) -> None:
-        """The whole answer is here."""
-        self._settle("completed", http_status=200, error_code=None)
-
-    def fail(self, info: ErrorInfo) -> None:
-        """It ends with an error, which is told after this."""
-        status = "truncated" if info.code == "stream_truncated" else "failed"
-        self._settle(status, http_status=self._exchange.status or info.status, error_code=info.code)
-
-    def cancel(self) -> None:
-        """The client left, or the chassis cut it."""
-        code = self._exchange.cut.code if self._exchange.cut is not None else "client_left"
-        self._settle("cancelled", http_status=self._exchange.status or None, error_code=code)
-
-    def _settle(self, status: str, *, http_status: int | None, error_code: str | None) -> None:
-        if self._is_settled:
-            return
-        self._is_settled = True
-        ending = {
-            "status": status,
-            "http_status": http_status,
-            "error_code": error_code,
-            "prompt_tokens": self.tokens.prompt,
-            "completion_tokens": self.tokens.completion,
-            "finished_at": datetime.now(UTC),
-        }
-        record = self._intent.model_copy(update=ending)
-        told = {name: ending[name] for name in ("prompt_tokens", "completion_tokens")}
-        self._exchange.fields.update(usage_id=record.request_id, model=record.model, outcome=status, **told)
-        self._write(record)
-
-
-async def _whole(entry: _Entry, response: UpstreamResponse, send: Send, *, upstream: str) -> None:
+async def _whole(entry: JournalEntry, response: UpstreamResponse, send: Send, *, upstream: str) -> None:
     body = await response.read()
     try:
         document = orjson.loads(body)
@@ -223,26 +208,45 @@ async def _whole(entry: _Entry, response: UpstreamResponse, send: Send, *, upstr
     if not isinstance(document, dict):
         response.failed()
         raise ServiceError.of(502, "upstream_garbage", f"{upstream} answered with something that is not JSON")
+    if document.get("error") and not document.get("choices"):
+        response.failed()
+        raise ServiceError(ErrorInfo.from_response(502, body, {}))
     entry.tokens = token_count(document.get("usage"))
+    entry.text_bytes = 0 if entry.tokens.is_exact else _text_bytes(document)
     entry.complete()
     await respond(send, 200, [_JSON], body)
 
 
-async def _stream(entry: _Entry, response: UpstreamResponse, send: Send, *, tap: StreamTap) -> None:
+def _text_bytes(document: dict[str, Any]) -> int:
+    """Return the bytes of an answer's choices, which its tokens are estimated by where no engine counted them."""
+    choices = document.get("choices")
+    return len(orjson.dumps(choices)) if isinstance(choices, list) and choices else 0
+
+
+async def _stream(
+    entry: JournalEntry, response: UpstreamResponse, send: Send, *, tap: StreamTap, journal: Journal
+) -> None:
     """Pass the events on as they come; the first one commits the response."""
     started = False
+
+    async def pass_on(events: bytes) -> None:
+        nonlocal started
+        if not events:
+            return
+        entry.tokens = tap.tokens
+        if tap.end is StreamEnd.COMPLETE:
+            entry.complete()
+        else:
+            entry.note(journal)
+        if not started:
+            await send({"type": "http.response.start", "status": 200, "headers": [_EVENTS]})
+            started = True
+        await send({"type": "http.response.body", "body": events, "more_body": True})
+
     try:
         async for chunk in response.chunks():
-            events = tap.feed(chunk)
-            if not events:
-                continue
-            entry.tokens = tap.tokens
-            if tap.end is StreamEnd.COMPLETE:
-                entry.complete()
-            if not started:
-                await send({"type": "http.response.start", "status": 200, "headers": [_EVENTS]})
-                started = True
-            await send({"type": "http.response.body", "body": events, "more_body": True})
+            await pass_on(tap.feed(chunk))
+        await pass_on(tap.finish())
     except GarbageStreamError as error:
         response.failed()
         raise ServiceError.of(502, "upstream_garbage", f"the upstream's stream cannot be read: {error}") from error
@@ -251,6 +255,7 @@ async def _stream(entry: _Entry, response: UpstreamResponse, send: Send, *, tap:
         message = "the answer broke off before its end; what came so far is not complete"
         raise ServiceError.of(502, "stream_truncated", message)
     if tap.end is StreamEnd.ERROR:
+        response.failed()
         entry.fail(ErrorInfo.from_response(502, orjson.dumps({"error": tap.error}), {}))
         await send({"type": "http.response.body", "body": b"" if tap.done else DONE})
         return

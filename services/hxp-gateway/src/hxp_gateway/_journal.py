@@ -1,115 +1,158 @@
 """The journal: what was asked is on record before it is passed on, and settled exactly once afterwards.
 
 Lines of JSON, appended with one `write` each, so that a process killed at any moment leaves whole lines behind and at
-most one torn one. Segments are numbered; one is deleted when everything in it is settled and the ledger has it. The
-operating system keeps what was written when the process dies; a power cut may take the last moments, since no line
-waits for the disk.
+most one torn one. Segments are numbered. Each begins with what the earlier ones leave open, so a start reads the newest
+one alone, and an old one is deleted as soon as the ledger has what it holds. Settled records stay on disk until they
+are shipped: memory holds the requests under way, whatever the backlog. The operating system keeps what was written when
+the process dies; a power cut may take the last moments, since no line waits for the disk.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 from hxp_schemas import UsageRecord
+from pydantic import ValidationError
+
+from ._segment import SETTLED, Position, begin_segment, read_line, segment_path, segments_in, whole_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from typing import Any
 
 _SEGMENT_BYTES = 4 * 1024 * 1024
+_BATCH_BYTES = 1024 * 1024
+_QUARANTINE_BYTES = 16 * 1024 * 1024
+_RETRY_BYTES = 64 * 1024
+"""Bytes to append before a segment that could not be begun is tried again."""
 
 
-@dataclass(slots=True)
-class _Segment:
-    """One file of the journal and what in it still concerns us."""
+class JournalLockedError(RuntimeError):
+    """Another process has this journal open."""
 
-    path: Path
-    open_intents: set[str] = field(default_factory=set)
-    unshipped: set[str] = field(default_factory=set)
 
-    @property
-    def is_done(self) -> bool:
-        return not self.open_intents and not self.unshipped
+class JournalClosedError(OSError):
+    """The journal is closed, so nothing can be put on record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Settled records on their way to the ledger.
+
+    Attributes:
+        records: Each as a JSON object, oldest first.
+        position: The place in the journal after the last of them.
+        unwritten: The ids of those that the disk has not taken yet.
+    """
+
+    records: tuple[bytes, ...]
+    position: Position
+    unwritten: tuple[str, ...] = ()
 
 
 class Journal:
     """The gateway's own record of its requests.
 
     Args:
-        folder: Where the segments lie.
+        folder: Where the segments lie; one process at a time may have it open.
         segment_bytes: Size after which a new segment begins.
+
+    Raises:
+        JournalLockedError: If another process has the folder open.
+        OSError: If the folder can be neither made nor read.
 
     Example:
         ```python
         journal = Journal(folder)
-        journal.intend(record_with_status_unknown)   # before the upstream is called
-        journal.settle(record_as_it_ended)           # once, afterwards
-        for batch in journal.batches(500):           # by the shipper
+        journal.intend(record_with_status_unknown)     # before the upstream is called
+        journal.note_progress(request_id, 14, 32)      # now and then, in a long answer
+        journal.settle(record_as_it_ended)             # once, afterwards
+        while batch := journal.batch(500):             # by the shipper
             ...
-            journal.shipped(batch)
+            journal.acknowledge(batch)
         ```
     """
 
     def __init__(self, folder: Path, *, segment_bytes: int = _SEGMENT_BYTES) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._segment_bytes = segment_bytes
-        self._segments: list[_Segment] = []
-        self._where: dict[str, _Segment] = {}
-        self._settled: dict[str, UsageRecord] = {}
+        self._lock = _locked(folder)
+        self._open: dict[str, UsageRecord] = {}
+        self._unwritten: dict[str, bytes] = {}
+        self._descriptor: int | None = None
+        self._size = self._head_size = 0
+        self._next_attempt = 0
         self._torn = False
-        orphans = self._recover()
-        self._begin_segment()
-        for record in orphans:
-            self._write("settled", record)
+        self._last_shipped = Position(0, 0)
+        self.backlog = 0
+        """Settled requests that the ledger does not have yet."""
+        self.unreadable = 0
+        """Lines of earlier processes that could not be read and were passed over."""
+        self.problem: str | None = None
+        """Why the disk refused the last write; None while all is well."""
+        self._segments = segments_in(folder)
+        self._recover()
+        orphans = list(self._open.values())
         self.recovered = len(orphans)
         """Requests of earlier processes that were under way and are now settled as they were intended: `unknown`."""
+        for record in orphans:
+            ending = {"finished_at": datetime.now(UTC), "estimated": True}
+            self._settle_quietly(record.model_copy(update=ending))
 
-    def _recover(self) -> list[UsageRecord]:
-        """Take over what earlier processes left; the records of the requests that were under way."""
-        orphans: list[UsageRecord] = []
-        for path in sorted(self._folder.glob("*.jsonl")):
-            segment = _Segment(path)
-            self._segments.append(segment)
-            for line in _whole_lines(path):
-                self._replay(segment, line)
-        for segment in self._segments:
-            for request_id in list(segment.open_intents):
-                record = self._settled[request_id].model_copy(update={"finished_at": datetime.now(UTC)})
-                self._settled[request_id] = record
-                segment.open_intents.discard(request_id)
-                segment.unshipped.add(request_id)
-                orphans.append(record)
-        self._drop_done()
-        return orphans
+    # Starting
 
-    def _replay(self, segment: _Segment, line: dict[str, Any]) -> None:
-        kind = line.pop("kind")
-        if kind == "shipped":
-            for request_id in line["ids"]:
-                if (home := self._where.pop(request_id, None)) is not None:
-                    home.unshipped.discard(request_id)
-                    home.open_intents.discard(request_id)
-                    self._settled.pop(request_id, None)
-            return
-        record = UsageRecord.model_validate(line)
-        home = self._where.setdefault(record.request_id, segment)
-        self._settled[record.request_id] = record
+    def _recover(self) -> None:
+        """Take over what earlier processes left: the newest segment with a head says all that is open."""
+        start = len(self._segments) - 1
+        while start > 0 and not self._has_head(self._segments[start]):
+            start -= 1
+        for number in self._segments[max(start, 0) :]:
+            self._replay(number)
+        self._begin_next()
+
+    def _has_head(self, number: int) -> bool:
+        path = segment_path(self._folder, number)
+        kinds = ((read_line(line) or {}).get("kind") for line in whole_lines(path))
+        return next((True for kind in kinds if kind == "begin"), False)
+
+    def _replay(self, number: int) -> None:
+        offset = 0
+        for line in whole_lines(segment_path(self._folder, number)):
+            offset += len(line)
+            document = read_line(line)
+            if line == b"\n":
+                continue
+            if document is None:
+                self.unreadable += 1
+                continue
+            try:
+                self._replay_line(document.pop("kind"), document, Position(number, offset))
+            except (ValidationError, ValueError, TypeError, KeyError):
+                self.unreadable += 1
+
+    def _replay_line(self, kind: str, line: dict[str, Any], after: Position) -> None:
         if kind == "intent":
-            home.open_intents.add(record.request_id)
-        else:
-            home.open_intents.discard(record.request_id)
-            home.unshipped.add(record.request_id)
+            record = UsageRecord.model_validate(line)
+            self._open[record.request_id] = record
+        elif kind == "progress":
+            self._progressed(str(line["request_id"]), int(line["prompt_tokens"]), int(line["completion_tokens"]))
+        elif kind == "settled":
+            self._open.pop(str(line["request_id"]), None)
+            self.backlog += after > self._last_shipped
+        elif kind == "begin":
+            self._last_shipped = Position(*map(int, line["shipped"]))
+            self.backlog = int(line["backlog"])
+        elif kind == "shipped" and "position" in line:
+            self._last_shipped = Position(*map(int, line["position"]))
+            self.backlog = int(line["backlog"])
 
-    def _begin_segment(self) -> None:
-        last = int(self._segments[-1].path.stem) if self._segments else 0
-        self._segments.append(_Segment(self._folder / f"{last + 1:012d}.jsonl"))
-        self._file = os.open(self._segments[-1].path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._size = 0
+    # Requests
 
     def intend(self, record: UsageRecord) -> None:
         """Put a request on record before it is passed on; `record` is what will be told if nothing else ever is.
@@ -117,85 +160,230 @@ class Journal:
         Raises:
             OSError: If the disk refuses; the request must then not be passed on.
         """
-        segment = self._segments[-1]
-        segment.open_intents.add(record.request_id)  # first: the write may close the segment, and drop it if it is done
+        self._open[record.request_id] = record  # first: the write may begin a segment, whose head tells what is open
         try:
-            self._write("intent", record)
+            self._append(_line(b"intent", record))
         except OSError:
-            segment.open_intents.discard(record.request_id)
+            del self._open[record.request_id]
             raise
-        self._where[record.request_id] = segment
+
+    def note_progress(self, request_id: str, prompt_tokens: int, completion_tokens: int) -> None:
+        """Put on record how far the answer to an open request has come, for a process that is killed before its end.
+
+        A disk that refuses is noted in `problem`; the request goes on.
+        """
+        if not self._progressed(request_id, prompt_tokens, completion_tokens):
+            return
+        line = b'{"kind":"progress","request_id":%b,"prompt_tokens":%d,"completion_tokens":%d}'
+        try:
+            self._append(line % (orjson.dumps(request_id), prompt_tokens, completion_tokens))
+        except OSError:
+            return  # told by `problem`
+
+    def _progressed(self, request_id: str, prompt_tokens: int, completion_tokens: int) -> bool:
+        record = self._open.get(request_id)
+        if record is None:
+            return False
+        counts = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "estimated": True}
+        self._open[request_id] = record.model_copy(update=counts)
+        return True
 
     def settle(self, record: UsageRecord) -> None:
         """Put on record how a request ended.
 
         Raises:
             ValueError: If it is not open: it was never intended, or it is settled already.
+            OSError: If the disk refuses; the record stays in memory, and is written or shipped from there.
         """
-        segment = self._where.get(record.request_id)
-        if segment is None or record.request_id not in segment.open_intents:
+        if self._open.pop(record.request_id, None) is None:
             raise ValueError(f"request {record.request_id!r} is not open in the journal; each is settled exactly once")
-        segment.open_intents.discard(record.request_id)
-        segment.unshipped.add(record.request_id)
-        self._settled[record.request_id] = record
-        self._write("settled", record)
+        self.backlog += 1
+        line = _line(b"settled", record)
+        try:
+            self._append(line)
+        except OSError:
+            self._unwritten[record.request_id] = line
+            raise
+
+    def _settle_quietly(self, record: UsageRecord) -> None:
+        try:
+            self.settle(record)
+        except OSError:
+            return  # told by `problem`, and kept in memory
 
     @property
     def open(self) -> int:
         """Requests under way."""
-        return sum(len(segment.open_intents) for segment in self._segments)
+        return len(self._open)
+
+    # Shipping
+
+    def batch(self, size: int) -> Batch | None:
+        """Return the oldest records that the ledger does not have yet; they stay until they are acknowledged.
+
+        Raises:
+            OSError: If the journal cannot be read.
+        """
+        records: list[bytes] = []
+        position = self._first_unshipped()
+        room = _BATCH_BYTES
+        for number in [number for number in self._segments if number >= position.segment]:
+            if number > position.segment:
+                position = Position(number, 0)
+            is_last = number == self._segments[-1]
+            limit = self._size if is_last else None
+            for line in whole_lines(segment_path(self._folder, number), start=position.offset, limit=limit):
+                position = Position(number, position.offset + len(line))
+                if line.startswith(SETTLED):
+                    records.append(b"{" + line[len(SETTLED) : -1])
+                    room -= len(line)
+                if len(records) >= size or room <= 0:
+                    return Batch(tuple(records), position)
+        unwritten = tuple(self._unwritten)[: size - len(records)]
+        records += [b"{" + self._unwritten[request_id][len(SETTLED) :] for request_id in unwritten]
+        if records:
+            return Batch(tuple(records), position, unwritten)
+        self._last_shipped = position
+        self._drop_shipped()
+        return None
+
+    def _first_unshipped(self) -> Position:
+        """Return the place that is shipped up to; where its segment is gone, the beginning of what is left."""
+        later = [number for number in self._segments if number >= self._last_shipped.segment]
+        if not later or later[0] == self._last_shipped.segment:
+            return self._last_shipped
+        return Position(later[0], 0)
+
+    def acknowledge(self, batch: Batch) -> None:
+        """Take note that the ledger has a batch, or that its records are set aside; emptied segments are deleted."""
+        # What the disk has taken in the meantime comes again with a later batch, and is counted there.
+        written_meanwhile = sum(self._unwritten.pop(request_id, None) is None for request_id in batch.unwritten)
+        self.backlog = max(0, self.backlog - len(batch.records) + written_meanwhile)
+        self._last_shipped = batch.position
+        self._drop_shipped()
+        line = {"kind": "shipped", "position": [batch.position.segment, batch.position.offset], "backlog": self.backlog}
+        try:
+            self._append(orjson.dumps(line))
+        except OSError:
+            return  # told by `problem`; after a kill the batch is shipped again, which counts once
+
+    def _drop_shipped(self) -> None:
+        """Delete the segments before the place that is shipped up to; the newest one tells all that is still open."""
+        for number in [number for number in self._segments[:-1] if number < self._last_shipped.segment]:
+            try:
+                segment_path(self._folder, number).unlink(missing_ok=True)
+            except OSError as error:
+                self.problem = str(error)
+                return
+            self._segments.remove(number)
+
+    def set_aside(self, record: bytes, reason: str) -> None:
+        """Keep a record that the ledger will never take, with the reason, in `quarantine` beside the segments.
+
+        Raises:
+            OSError: If the disk refuses; the record must then stay in the journal.
+        """
+        path = self.quarantine
+        if path.exists() and path.stat().st_size > _QUARANTINE_BYTES:
+            path.replace(path.with_suffix(".jsonl.1"))
+        text = record.decode(errors="replace")
+        line = orjson.dumps({"at": datetime.now(UTC), "reason": reason, "record": text})
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            if os.write(descriptor, line + b"\n") != len(line) + 1:
+                raise OSError("the disk took a part of a record that is set aside; is it full?")
+        finally:
+            os.close(descriptor)
 
     @property
-    def backlog(self) -> int:
-        """Settled requests that the ledger does not have yet."""
-        return len(self._settled)
+    def quarantine(self) -> Path:
+        """The file of the records that were set aside."""
+        return self._folder / "quarantine.jsonl"
 
-    def batches(self, size: int) -> Iterator[list[UsageRecord]]:
-        """What the ledger does not have yet, oldest first, in lists of `size` at the most."""
-        waiting = list(self._settled.values())
-        for start in range(0, len(waiting), size):
-            yield waiting[start : start + size]
+    # Writing
 
-    def shipped(self, records: Iterable[UsageRecord]) -> None:
-        """The ledger has acknowledged `records`."""
-        ids = [record.request_id for record in records]
-        self._append(orjson.dumps({"kind": "shipped", "ids": ids}))
-        for request_id in ids:
-            self._settled.pop(request_id, None)
-            if (segment := self._where.pop(request_id, None)) is not None:
-                segment.unshipped.discard(request_id)
-        self._drop_done()
-
-    def _drop_done(self) -> None:
-        """Delete the segments at the beginning that nobody needs any more; later ones may speak of earlier requests."""
-        while len(self._segments) > 1 and self._segments[0].is_done:
-            self._segments.pop(0).path.unlink(missing_ok=True)
-
-    def _write(self, kind: str, record: UsageRecord) -> None:
-        self._append(b'{"kind":"%b",%b' % (kind.encode(), record.model_dump_json(exclude_none=True).encode()[1:]))
+    def try_again(self) -> None:
+        """Write what the disk refused once more, so that `problem` ends with its cause; cheap while all is well."""
+        if self.problem is not None or self._unwritten:
+            try:
+                self._append(b'{"kind":"note"}')
+            except OSError:
+                return  # told by `problem`
 
     def _append(self, line: bytes) -> None:
+        if self._lock < 0:
+            raise JournalClosedError("the journal is closed")
+        try:
+            if self._descriptor is None:
+                self._begin_next(required=True)
+            while self._unwritten:
+                request_id, kept = next(iter(self._unwritten.items()))
+                self._write(kept)
+                del self._unwritten[request_id]
+            self._write(line)
+        except OSError as error:
+            self.problem = str(error)
+            raise
+        self.problem = None
+        if self._size - self._head_size > self._segment_bytes and self._size >= self._next_attempt:
+            self._begin_next()
+
+    def _write(self, line: bytes) -> None:
+        assert self._descriptor is not None  # noqa: S101 - opened by _append()
         data = b"\n" + line + b"\n" if self._torn else line + b"\n"
-        written = os.write(self._file, data)
-        self._torn = written != len(data)
-        if self._torn:  # a full disk takes a part; the next line begins by ending the torn one
+        written = os.write(self._descriptor, data)
+        self._size += written
+        self._torn = (self._torn and written == 0) or 0 < written < len(data)
+        if written != len(data):  # a full disk takes a part; the next line begins by ending the torn one
             raise OSError(f"the journal took {written} of {len(data)} bytes; is the disk full?")
-        self._size += len(data)
-        if self._size > self._segment_bytes:
-            os.close(self._file)
-            self._begin_segment()
-            self._drop_done()
+
+    def _begin_next(self, *, required: bool = False) -> None:
+        """Begin a segment with all that is open; until the disk has taken it whole, the present one goes on.
+
+        Raises:
+            OSError: If the disk refuses, and `required` is set.
+        """
+        number = self._segments[-1] + 1 if self._segments else 1
+        shipped = self._last_shipped
+        begin = {"kind": "begin", "shipped": [shipped.segment, shipped.offset], "backlog": self.backlog}
+        lines = [_line(b"intent", record) for record in self._open.values()]
+        head = b"\n".join([*lines, orjson.dumps(begin), b""])
+        try:
+            descriptor = begin_segment(segment_path(self._folder, number), head)
+        except OSError:
+            self._next_attempt = self._size + _RETRY_BYTES
+            if required:
+                raise
+            return
+        before, self._descriptor = self._descriptor, descriptor
+        self._segments.append(number)
+        self._size = self._head_size = len(head)
+        self._next_attempt = 0
+        self._torn = False
+        if before is not None:
+            os.close(before)
 
     def close(self) -> None:
-        """Close the file; nothing is lost by not calling it."""
-        os.close(self._file)
+        """Close the files and let another process open the folder; nothing is lost by not calling it."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
 
-def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_bytes().split(b"\n"):
-        try:
-            document = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            continue  # torn by a kill in the middle of a write: what it would have said was never acknowledged
-        if isinstance(document, dict) and "kind" in document:
-            yield document
+def _line(kind: bytes, record: UsageRecord) -> bytes:
+    return b'{"kind":"%b",%b' % (kind, record.model_dump_json(exclude_none=True).encode()[1:])
+
+
+def _locked(folder: Path) -> int:
+    """Lock a folder for this process, until the descriptor is closed or the process ends."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        message = f"the journal {str(folder)!r} is open in another process; each gateway needs an instance of its own"
+        raise JournalLockedError(message) from None
+    return descriptor

@@ -25,6 +25,9 @@ class GatewayMetrics:
             ("model", "upstream", "status"),
             registry=registry,
         )
+        self._set_aside = Counter(
+            "hxp_gateway_journal_set_aside", "Records that the ledger refused, kept in quarantine.", registry=registry
+        )
         self._journal_errors = Counter("hxp_gateway_journal_errors", "Writes that the disk refused.", registry=registry)
 
     def watch(self, journal: Journal) -> None:
@@ -47,3 +50,7 @@ class GatewayMetrics:
     def journal_failed(self) -> None:
         """Count one refused write."""
         self._journal_errors.inc()
+
+    def set_aside(self) -> None:
+        """Count one record in quarantine."""
+        self._set_aside.inc()

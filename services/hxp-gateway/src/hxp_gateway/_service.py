@@ -12,14 +12,17 @@ from hxp_services_base import BaseIntegrationService, ModelsRoute, Pepper, Upstr
 from ._discovery import models_of
 from ._door import Door, DoorParts
 from ._journal import Journal
-from ._ledger import KeyRing, LedgerError, Shipper
+from ._keys import KeyCache, KeyCacheOptions
+from ._ledger import LedgerError
 from ._metrics import GatewayMetrics
+from ._route import Route
 from ._settings import GatewaySettings, UpstreamSettings
+from ._shipper import Shipper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hxp_services_base import Check, Context, UpstreamPool
+    from hxp_services_base import Check, Context
     from hxp_services_base.chassis import ASGIApp, Receive, Scope, Send
 
 _LAST_SHIPMENT = 5.0
@@ -72,13 +75,22 @@ class GatewayService(BaseIntegrationService[GatewaySettings]):
         self._metrics.watch(self._journal)
         if self._journal.recovered:
             context.log.warning("requests of an earlier process were settled as unknown", count=self._journal.recovered)
-        self._keys = KeyRing(ledger, pepper, accept_development=not identity.is_public)
-        self._shipper = Shipper(self._journal, ledger, log=context.log)
+        if self._journal.unreadable:
+            context.log.warning("lines of the journal could not be read", count=self._journal.unreadable)
+        options = KeyCacheOptions(
+            accept_development=identity.profile == "development" and not identity.is_public,
+            instance=identity.instance,
+            max_age=settings.keys_max_age,
+            fail_open=settings.keys_fail_open,
+        )
+        self._keys = KeyCache(ledger, pepper, options, log=context.log, clock=context.clock)
+        self._shipper = Shipper(self._journal, ledger, log=context.log, on_set_aside=self._metrics.set_aside)
         context.health.add([*self._keys.checks(), *self._shipper.checks()])
         routes = await self._routes()
         parts = DoorParts(
             keys=self._keys,
             journal=self._journal,
+            pepper=pepper,
             routes=routes,
             models=ModelsRoute(list(routes), created=int(time.time())),
             metrics=self._metrics,
@@ -87,22 +99,23 @@ class GatewayService(BaseIntegrationService[GatewaySettings]):
         )
         self._door = Door(self._inner, parts)
 
-    async def _routes(self) -> dict[str, UpstreamPool]:
-        """The pool that answers for each model, as configured or as the upstream says.
+    async def _routes(self) -> dict[str, Route]:
+        """Return the upstream that answers for each model, as configured or as the upstream says.
 
         Raises:
             ValueError: If two upstreams have the same model, or one does not say which it has.
         """
-        routes: dict[str, UpstreamPool] = {}
+        routes: dict[str, Route] = {}
         for upstream in self.settings.upstreams:
             pool = self.pools[upstream.name]
+            route = Route(pool, in_stack=upstream.service is not None, stream_usage=upstream.stream_usage)
             for model in upstream.models or await models_of(pool):
                 if model in routes:
-                    other = routes[model].options.name
+                    other = routes[model].pool.options.name
                     raise ValueError(
                         f"model {model!r} is at {other!r} and at {upstream.name!r}; name the models of one"
                     )
-                routes[model] = pool
+                routes[model] = route
         return routes
 
     async def ready(self, context: Context) -> None:
@@ -122,7 +135,7 @@ class GatewayService(BaseIntegrationService[GatewaySettings]):
 
     async def stop(self, context: Context) -> None:
         """Ship what is settled, as far as the ledger is there."""
-        with contextlib.suppress(LedgerError, TimeoutError):
+        with contextlib.suppress(LedgerError, TimeoutError, OSError):
             await asyncio.wait_for(self._shipper.ship(), _LAST_SHIPMENT)
         if self._journal.backlog:
             context.log.warning("records stay in the journal for the next start", count=self._journal.backlog)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hxp_services_base import Settings
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
+from ._route import StreamUsage
+
 
 class UpstreamSettings(Settings):
     """One place that answers requests: a service of the stack, or a URL."""
@@ -21,6 +23,9 @@ class UpstreamSettings(Settings):
     first_byte_timeout: float = Field(default=60.0, gt=0, le=3600)
     idle_timeout: float = Field(default=30.0, gt=0, le=3600)
     total_timeout: float = Field(default=600.0, gt=0, le=86_400)
+    stream_usage: StreamUsage = Field(
+        default=StreamUsage.AUTO, description="Whether streams are asked for their usage: auto, always or never."
+    )
 
     @model_validator(mode="after")
     def _one_address(self) -> UpstreamSettings:
@@ -36,6 +41,10 @@ class GatewaySettings(Settings):
     ledger: str = Field(default="ledger", description="The service that keeps keys and usage.")
     max_body: int = Field(default=4 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024, description="Bytes of a request.")
     key_refresh: float = Field(default=1.0, gt=0, le=60, description="Seconds after which a revoked key is dead.")
+    keys_max_age: float = Field(
+        default=300.0, gt=0, le=86_400, description="Seconds for which keys that the ledger has not confirmed are good."
+    )
+    keys_fail_open: bool = Field(default=False, description="Whether they stay good after that.")
     ship_interval: float = Field(default=0.5, gt=0, le=60, description="Seconds between two batches to the ledger.")
 
     @model_validator(mode="after")

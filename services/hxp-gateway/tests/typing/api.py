@@ -22,8 +22,9 @@ async def use(record: UsageRecord) -> None:
     journal = Journal(Path("journal"))
     journal.intend(record)
     journal.settle(record)
-    for batch in journal.batches(500):
-        assert_type(batch, "list[UsageRecord]")
-        journal.shipped(batch)
+    journal.note_progress(record.request_id, 14, 32)
+    while (batch := journal.batch(500)) is not None:
+        assert_type(batch.records, tuple[bytes, ...])
+        journal.acknowledge(batch)
     assert_type(journal.backlog, int)
     journal.close()
