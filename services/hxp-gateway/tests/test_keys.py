@@ -57,7 +57,9 @@ class PagedLedger:
         since = int(request.path.partition("since=")[2].partition("&")[0])
         changed = self.changes[max(0, since) :][: self.page]
         version = max(0, since) + len(changed)
-        snapshot = KeySnapshot(version=version, keys=changed, more=version < len(self.changes))
+        if since > len(self.changes):
+            since, changed, version = -1, self.changes[: self.page], min(self.page, len(self.changes))
+        snapshot = KeySnapshot(version=version, keys=changed, more=version < len(self.changes), full=since < 0)
         return Reply(200, {}, snapshot.model_dump_json().encode())
 
 
@@ -178,10 +180,10 @@ async def test_following_outlives_every_failure_and_reports_it_once(
     real = keys._read_page
     failures: list[BaseException] = [RuntimeError("a bug"), LedgerError("away"), TypeError("another bug")]
 
-    async def failing() -> bool:
+    async def failing(since: int) -> KeySnapshot:
         if failures:
             raise failures.pop(0)
-        return await real()
+        return await real(since)
 
     monkeypatch.setattr(keys, "_read_page", failing)
     key = ledger.make().encode()
@@ -194,3 +196,15 @@ async def test_following_outlives_every_failure_and_reports_it_once(
     assert (await keys.check(key)).name == "t"
     told = [line["body"] for line in lines]
     assert told == ["keys cannot be read", "keys read"]
+
+
+async def test_a_ledger_restored_from_a_copy_is_read_anew(ledger: PagedLedger, keys: KeyCache) -> None:
+    lost = [ledger.make().encode() for _ in range(5)]
+    await keys.refresh()
+    ledger.changes.clear()
+    kept = ledger.make().encode()
+    await keys.refresh()
+    assert (keys.usable, (await keys.check(kept)).name) == (1, "t")
+    for key in lost:
+        with pytest.raises(ServiceError):
+            await keys.check(key)

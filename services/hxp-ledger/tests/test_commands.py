@@ -58,7 +58,7 @@ async def _read(folder: Path) -> tuple[KeySnapshot, list[AuditEntry]]:
 
 def test_a_key_is_made_and_opens_the_door(folder: Path) -> None:
     made = asked("create", "laptop")
-    assert set(made) == {"id", "key", "name", "created_at"}
+    assert set(made) == {"id", "key", "name", "team", "created_at"}
     snapshot, _ = asyncio.run(_read(folder))
     record = KeyVerifier(Pepper.load_or_create(folder / ".hxp" / "pepper"), snapshot).verify(made["key"].encode())
     assert record is not None
@@ -100,7 +100,7 @@ def test_keys_are_listed_with_their_state(folder: Path) -> None:
     asyncio.run(make_development_key())
     records = asked("list")
     assert [record["name"] for record in records] == ["first", "second", "development"]
-    assert set(records[0]) == {"id", "name", "created_at", "revoked_at", "development"}
+    assert set(records[0]) == {"id", "name", "created_at", "revoked_at", "development", "team"}
     assert (records[0]["revoked_at"] is None, records[1]["revoked_at"]) == (False, None)
     header, *lines = hxp("list").output.splitlines()
     assert header.split() == ["id", "name", "made", "state"]
@@ -120,12 +120,36 @@ def test_a_revoked_key_opens_nothing_and_revoking_again_changes_nothing(folder: 
     """A7."""
     made = asked("create", "laptop")
     revoked = asked("revoke", made["id"])
-    assert set(revoked) == {"id", "name", "created_at", "revoked_at", "development"}
+    assert set(revoked) == {"id", "name", "created_at", "revoked_at", "development", "team", "applied", "pending"}
     assert hxp("revoke", made["id"]).output == f"{made['id']} ('laptop') is revoked\n"
     snapshot, _ = asyncio.run(_read(folder))
     assert snapshot.keys[0].model_dump(mode="json")["revoked_at"] == revoked["revoked_at"]
     verifier = KeyVerifier(Pepper.load_or_create(folder / ".hxp" / "pepper"), snapshot)
     assert verifier.verify(made["key"].encode()) is None
+
+
+def test_a_revocation_says_which_gateways_refuse_the_key_by_now(folder: Path) -> None:
+    """A7."""
+    made = asked("create", "laptop")
+
+    async def read_as(name: str, version: int) -> None:
+        async with Database("sqlite:///.hxp/ledger.db") as database:
+            await KeyStore(database).note_reader(name, version)
+
+    asyncio.run(read_as("gateway-0", 2))
+    asyncio.run(read_as("gateway-1", 1))
+    revoked = asked("revoke", made["id"], "--wait", "0")
+    assert (revoked["applied"], revoked["pending"]) == (["gateway-0"], ["gateway-1"])
+    told = hxp("revoke", made["id"], "--wait", "0").output
+    assert "refused by: gateway-0\n" in told
+    assert "not yet applied by: gateway-1; a gateway that cannot reach the ledger refuses every key" in told
+
+
+def test_a_key_can_belong_to_a_team(folder: Path) -> None:
+    assert asked("create", "laptop", "--team", "search")["team"] == "search"
+    assert "in force (team search)" in hxp("list").output
+    for odd in ("", "a b", "x" * 65, "-a", "a\n"):
+        assert "is no name of a team" in refused("create", "laptop", "--team", odd)
 
 
 def test_changes_are_audited_as_made_on_the_command_line(folder: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from hxp_ledger import Database, KeyStore, SchemaVersionError
+from hxp_ledger import Database, KeyStore, SchemaVersionError, UsageStore
 from hxp_ledger._tables import metadata
 from hxp_schemas import new_id
 from sqlalchemy import Connection, create_engine, inspect, text
@@ -87,6 +87,39 @@ def test_the_first_step_makes_the_first_tables() -> None:
         assert set(inspect(connection).get_table_names()) == {"api_keys", "audit", "keys_version", "usage"}
         assert connection.execute(text("SELECT id, version FROM keys_version")).all() == [(1, 0)]
     connection.engine.dispose()
+
+
+async def test_the_second_step_numbers_the_keys_that_are_there(url: str) -> None:
+    async with Database(url) as database:
+        async with database.writing() as connection:
+            await connection.run_sync(_as_the_first_step_left_it)
+        await database.migrate()
+        pages = [await KeyStore(database).changes(since, 2) for since in (-1, 2)]
+        assert [[key.name for key in page.keys] for page in pages] == [["a", "b"], ["c"]]
+        assert (pages[1].version, await KeyStore(database).version()) == (10, 10)
+        (usage,) = (await UsageStore(database).page()).records
+        assert usage.estimated is False
+
+
+def _as_the_first_step_left_it(connection: Connection) -> None:
+    """A database of the first release: three keys, a record, version 7."""
+    step = import_module("hxp_ledger.migrations.versions.0001_keys_usage_audit")
+    with Operations.context(MigrationContext.configure(connection)):
+        step.upgrade()
+    connection.execute(text("CREATE TABLE hxp_ledger_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO hxp_ledger_version VALUES ('0001')"))
+    connection.execute(text("UPDATE keys_version SET version = 7"))
+    for name, key_id in zip("abc", sorted(new_id("key") for _ in range(3)), strict=True):
+        connection.execute(
+            text("INSERT INTO api_keys VALUES (:id, :name, :digest, '2026-01-01 00:00:00+00:00', NULL, false)"),
+            {"id": key_id, "name": name, "digest": "0" * 64},
+        )
+    connection.execute(
+        text(
+            "INSERT INTO usage VALUES ('r', NULL, 'm', '/v1/x', 'completed', 200, 1, 2, "
+            "'2026-01-01 00:00:00+00:00', NULL, false, NULL, NULL)"
+        )
+    )
 
 
 async def test_a_migration_that_fails_leaves_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

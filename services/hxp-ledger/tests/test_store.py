@@ -63,6 +63,40 @@ class TestKeys:
         assert snapshot.version == 3
         assert sorted(snapshot.keys, key=lambda key: key.name) == [revoked, second]
 
+    async def test_changes_come_in_pages_that_leave_nothing_out(self, keys: KeyStore) -> None:
+        made = [await keys.create(str(number), DIGEST, key_id=new_id("key")) for number in range(5)]
+        first = await keys.changes(-1, 2)
+        assert ([key.name for key in first.keys], first.version, first.more, first.full) == (["0", "1"], 2, True, True)
+        second = await keys.changes(2, 2)
+        third = await keys.changes(4, 2)
+        assert [key.name for key in [*second.keys, *third.keys]] == ["2", "3", "4"]
+        assert (second.more, third.more, third.version, third.full) == (True, False, 5, False)
+        revoked = await keys.revoke(made[0].id)
+        assert await keys.changes(5, 2) == KeySnapshot(version=6, keys=[revoked])
+        assert await keys.changes(6, 2) == KeySnapshot(version=6, keys=[])
+
+    async def test_a_reader_that_begins_is_not_given_revoked_keys(self, keys: KeyStore) -> None:
+        first, second = [await keys.create(name, DIGEST, key_id=new_id("key")) for name in "ab"]
+        await keys.revoke(first.id)
+        for since in (-1, 99):  # 99: the ledger was restored from a copy
+            assert await keys.changes(since, 10) == KeySnapshot(version=3, keys=[second], full=True)
+
+    async def test_a_key_has_the_team_that_it_was_made_for(self, keys: KeyStore) -> None:
+        made = await keys.create("a", DIGEST, key_id=new_id("key"), team="search")
+        assert (made.team, made.tenant) == ("search", "search")
+        (stored,) = await keys.list()
+        assert stored == made
+        alone = await keys.create("b", DIGEST, key_id=new_id("key"))
+        assert alone.tenant == alone.id
+
+    async def test_readers_say_what_they_have_applied(self, keys: KeyStore) -> None:
+        await keys.note_reader("gateway-0", 3)
+        await keys.note_reader("gateway-1", 2)
+        await keys.note_reader("gateway-0", 4)
+        found = [(reader.name, reader.version) for reader in await keys.readers(NOW)]
+        assert found == [("gateway-0", 4), ("gateway-1", 2)]
+        assert await keys.readers(NOW + timedelta(hours=1)) == []
+
     async def test_a_key_is_revoked_once(self, keys: KeyStore) -> None:
         key = await keys.create("a", DIGEST, key_id=new_id("key"))
         revoked = await keys.revoke(key.id)

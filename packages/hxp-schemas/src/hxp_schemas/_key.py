@@ -39,6 +39,7 @@ class KeySnapshot(pydantic.BaseModel):
         version: The version that the keys belong to; a reader asks for what has changed since it.
         keys: All keys, or those that changed since the version that was asked for.
         more: Whether further keys changed up to the newest version; ask again, from `version` on.
+        full: Whether the keys begin anew, so that all others are to be forgotten.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
@@ -46,3 +47,4 @@ class KeySnapshot(pydantic.BaseModel):
     version: int = Field(ge=0)
     keys: list[KeyRecord] = []
     more: bool = False
+    full: bool = False

@@ -6,6 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from hxp_schemas import KeyRecord, KeySnapshot
 from hxp_services_base import Check, KeyVerifier
@@ -37,7 +38,7 @@ class KeyCacheOptions:
     """
 
     accept_development: bool
-    instance: str = ""
+    instance: str = "gateway"
     max_age: float = 300.0
     fail_open: bool = False
     ask_interval: float = 0.2
@@ -67,6 +68,7 @@ class KeyCache:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
+        self._pepper = pepper
         self._options = options
         self._log = log
         self._clock = clock
@@ -126,30 +128,36 @@ class KeyCache:
         """
         async with self._lock:
             asked_at = self._clock()
-            more = True
-            while more:
-                more = await self._read_page()
+            await self._read_changes()
             self._confirmed_at = asked_at
         self._problem = None
         if self._reported:
             self._reported = False
             self._log.info("keys read", usable=self.usable, version=self._version)
 
-    async def _read_page(self) -> bool:
-        """Read one page of changes; return whether there is another."""
-        path = f"/v1/keys/snapshot?since={self._version}&limit={_PAGE}&reader={self._options.instance}"
+    async def _read_changes(self) -> None:
+        """Read page after page; keys that begin anew take effect when all of them are here."""
+        verifier, version = self.verifier, self._version
+        while True:
+            snapshot = await self._read_page(version)
+            if snapshot.full:
+                verifier = KeyVerifier(self._pepper, KeySnapshot(version=0, keys=[]))
+            accepted = [key for key in snapshot.keys if self._options.accept_development or not key.development]
+            verifier.apply(KeySnapshot(version=snapshot.version, keys=accepted))
+            has_moved, version = snapshot.version > version, snapshot.version
+            if not (snapshot.more and has_moved):
+                break
+        self.verifier, self._version = verifier, version
+
+    async def _read_page(self, since: int) -> KeySnapshot:
+        path = f"/v1/keys/snapshot?since={since}&limit={_PAGE}&reader={quote(self._options.instance, safe='')}"
         try:
-            snapshot = KeySnapshot.model_validate_json(await call_ledger(self._ledger, "GET", path))
+            return KeySnapshot.model_validate_json(await call_ledger(self._ledger, "GET", path))
         except ValidationError as error:
             raise self._failed(LedgerError("the ledger's answer holds no keys")) from error
         except LedgerError as error:
             self._failed(error)
             raise
-        accepted = [key for key in snapshot.keys if self._options.accept_development or not key.development]
-        self.verifier.apply(KeySnapshot(version=snapshot.version, keys=accepted))
-        more = snapshot.more and snapshot.version > self._version
-        self._version = snapshot.version
-        return more
 
     def _failed(self, error: Exception) -> Exception:
         self._problem = f"the ledger is away: {error}"

@@ -79,7 +79,7 @@ class GatewayService(BaseIntegrationService[GatewaySettings]):
             context.log.warning("lines of the journal could not be read", count=self._journal.unreadable)
         options = KeyCacheOptions(
             accept_development=identity.profile == "development" and not identity.is_public,
-            instance=identity.instance,
+            instance=identity.instance or identity.name,
             max_age=settings.keys_max_age,
             fail_open=settings.keys_fail_open,
         )

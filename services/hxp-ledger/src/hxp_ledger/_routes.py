@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator  # noqa: TC003 - FastAPI reads it
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from hxp_schemas import KeySnapshot, UsageBatch
+from hxp_schemas import UsageBatch
 from hxp_schemas.openai import parse_request
 from hxp_services_base.chassis import ServiceError, read_body, require_json
 from pydantic import AfterValidator, AwareDatetime, TypeAdapter
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _END = datetime.max.replace(tzinfo=UTC)
 _RETRY_AFTER = 1.0
+_GREATEST_VERSION = 2**63 - 1
+_STILL_THERE = 20.0
+"""Seconds after which a reader without news is noted again."""
+_MOST_READERS = 1024
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -56,12 +61,22 @@ def add_routes(
     ledger = APIRouter(dependencies=[Depends(_telling_when_the_database_is_away)])
     summaries = TypeAdapter(list[UsageSummary])
 
+    readers = _Readers(keys)
+
     @ledger.get("/v1/keys/snapshot")
-    async def snapshot(*, since: Annotated[int | None, Query()] = None) -> Response:
-        """All keys, or none where the version is still the one of `since`."""
-        if since is not None and since == await keys().version():
-            return _json(KeySnapshot(version=since, keys=[]).model_dump_json())
-        return _json((await keys().snapshot()).model_dump_json())
+    async def snapshot(
+        *,
+        since: Annotated[int | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 5_000,
+        reader: Annotated[str | None, Query(min_length=1, max_length=128)] = None,
+    ) -> Response:
+        """Answer with all keys, or with those that changed since a version, which the reader thereby has applied."""
+        if since is None:
+            return _json((await keys().snapshot()).model_dump_json(exclude_unset=True))
+        if reader is not None and since >= 0:
+            await readers.note(reader, since)
+        found = await keys().changes(max(-1, min(since, _GREATEST_VERSION)), limit)
+        return _json(found.model_dump_json(exclude_unset=True))
 
     @ledger.post("/v1/usage/batches")
     async def ingest(request: Request) -> Response:
@@ -82,6 +97,28 @@ def add_routes(
         return _json(summaries.dump_json(list(found)))
 
     router.include_router(ledger)
+
+
+class _Readers:
+    """Notes who has applied which version: each change at once, that somebody is still there only now and then."""
+
+    def __init__(self, keys: Callable[[], KeyStore]) -> None:
+        self._keys = keys
+        self._noted: dict[str, tuple[int, float]] = {}
+
+    async def note(self, name: str, version: int) -> None:
+        """Take note that a reader has applied all changes up to a version."""
+        before, at = self._noted.get(name, (-1, float("-inf")))
+        now = time.monotonic()
+        if version == before and now - at < _STILL_THERE:
+            return
+        if len(self._noted) >= _MOST_READERS and name not in self._noted:
+            self._noted.clear()
+        try:
+            await self._keys().note_reader(name, version)
+        except DatabaseUnavailableError:
+            return  # the keys themselves matter more; the next reading notes it
+        self._noted[name] = (version, now)
 
 
 async def _telling_when_the_database_is_away() -> AsyncIterator[None]:

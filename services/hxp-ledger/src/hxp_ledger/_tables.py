@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
+    false,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +56,17 @@ api_keys = Table(
     Column("created_at", UTCTime, nullable=False),
     Column("revoked_at", UTCTime),
     Column("development", Boolean, nullable=False),
+    Column("team", String(64)),
+    Column("changed", BigInteger, nullable=False, server_default="0"),  # the version that a change of it made
+    Index("ix_api_keys_changed", "changed"),
+)
+
+key_readers = Table(
+    "key_readers",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("seen_at", UTCTime, nullable=False),
 )
 
 keys_version = Table(
@@ -80,6 +92,7 @@ usage = Table(
     Column("stream", Boolean, nullable=False),
     Column("upstream", String(256)),
     Column("error_code", String(128)),
+    Column("estimated", Boolean, nullable=False, server_default=false()),
     Index("ix_usage_started_at", "started_at", "request_id"),
 )
 

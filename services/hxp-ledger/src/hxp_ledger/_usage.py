@@ -30,6 +30,7 @@ class UsageSummary:
         failed: Requests that did not complete.
         prompt_tokens: Tokens read.
         completion_tokens: Tokens written.
+        estimated: Requests whose tokens are an estimate.
     """
 
     group: str | None
@@ -37,6 +38,7 @@ class UsageSummary:
     failed: int
     prompt_tokens: int
     completion_tokens: int
+    estimated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class UsageStore:
                 func.sum(case((usage.c.status == "completed", 0), else_=1)).label("failed"),
                 func.sum(usage.c.prompt_tokens).label("prompt_tokens"),
                 func.sum(usage.c.completion_tokens).label("completion_tokens"),
+                func.sum(case((usage.c.estimated, 1), else_=0)).label("estimated"),
             )
             .where(usage.c.started_at >= since, usage.c.started_at < until)
             .group_by(group)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import time
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from hxp_services_base.commands import Argument, CommandError, CommandGroup, Option, stack_here
@@ -23,16 +26,24 @@ _JSON = Option("--json", help="Print JSON.")
 _ACTOR = "cli"
 """Who the audit trail names for a change that was made here."""
 _LONGEST_NAME = 256
+_TEAM = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_LATELY = timedelta(seconds=60)
+"""A gateway that has not read the keys for longer is taken for gone."""
 
 
 def create(
-    name: Annotated[str, Argument(help="Who or what it is for.")], *, as_json: Annotated[bool, _JSON] = False
+    name: Annotated[str, Argument(help="Who or what it is for.")],
+    *,
+    team: Annotated[str | None, Option("--team", help="Who shares limits, caches and bills with it.")] = None,
+    as_json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Make an API key; it is shown this once and stored nowhere."""
     from hxp_services_base import Pepper, PepperError, new_key  # noqa: PLC0415 - `hxp --help` loads this module
 
     if not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
         raise CommandError(f"the name of a key has 1 to {_LONGEST_NAME} printable characters")
+    if team is not None and not re.fullmatch(_TEAM, team):
+        raise CommandError(f"{team!r} is no name of a team; use letters, digits, '.', '_' and '-', 64 at the most")
     stack = stack_here()
     try:
         made = new_key(Pepper.load_or_create(stack.state_dir / "pepper"))
@@ -41,7 +52,7 @@ def create(
 
     async def store() -> KeyRecord:
         async with _keys(stack) as keys:
-            return await keys.create(name, made.digest, key_id=made.id, actor=_ACTOR)
+            return await keys.create(name, made.digest, key_id=made.id, team=team, actor=_ACTOR)
 
     record = asyncio.run(store())
     if as_json:
@@ -51,6 +62,7 @@ def create(
                     "id": record.id,
                     "key": made.plaintext,
                     "name": record.name,
+                    "team": record.team,
                     "created_at": record.created_at.isoformat(),
                 }
             )
@@ -74,24 +86,50 @@ def list_keys(*, as_json: Annotated[bool, _JSON] = False) -> None:
     for record in records:
         state = f"revoked {record.revoked_at:%Y-%m-%d %H:%M}" if record.revoked_at else "in force"
         state += " (development)" if record.development else ""
+        state += f" (team {record.team})" if record.team else ""
         print(f"{record.id:<30}  {record.name[:20]:<20}  {record.created_at:%Y-%m-%d %H:%M}  {state}")
 
 
-def revoke(key_id: Annotated[str, Argument(help="The id, key_….")], *, as_json: Annotated[bool, _JSON] = False) -> None:
-    """Revoke an API key; running gateways refuse it within a second."""
+def revoke(
+    key_id: Annotated[str, Argument(help="The id, key_….")],
+    *,
+    wait: Annotated[float, Option("--wait", help="Seconds to wait for running gateways to apply it.")] = 3.0,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Revoke an API key and say which gateways refuse it by now."""
 
-    async def take() -> KeyRecord:
+    async def take() -> tuple[KeyRecord, list[str], list[str]]:
         async with _keys(stack_here()) as keys:
             try:
-                return await keys.revoke(key_id, actor=_ACTOR)
+                record = await keys.revoke(key_id, actor=_ACTOR)
             except KeyNotFoundError as error:
                 raise CommandError(f"there is no key {key_id!r}; `hxp keys list` shows what there is") from error
+            return record, *await _applied(keys, await keys.version(), seconds=wait)
 
-    record = asyncio.run(take())
+    record, applied, pending = asyncio.run(take())
     if as_json:
-        print(json.dumps(record.model_dump(mode="json", exclude={"digest"})))
-    else:
-        print(f"{record.id} ({record.name!r}) is revoked")
+        told = record.model_dump(mode="json", exclude={"digest"})
+        print(json.dumps({**told, "applied": applied, "pending": pending}))
+        return
+    print(f"{record.id} ({record.name!r}) is revoked")
+    if applied:
+        print(f"refused by: {', '.join(applied)}")
+    if pending:
+        print(
+            f"not yet applied by: {', '.join(pending)}; a gateway that cannot reach the ledger refuses every key after "
+            "its keys_max_age (300 s unless set)"
+        )
+
+
+async def _applied(keys: KeyStore, version: int, *, seconds: float) -> tuple[list[str], list[str]]:
+    """Wait until each gateway that was seen lately has applied a version; who has, and who has not."""
+    deadline = time.monotonic() + seconds
+    while True:
+        readers = await keys.readers(datetime.now(UTC) - _LATELY)
+        pending = [reader.name for reader in readers if reader.version < version]
+        if not pending or time.monotonic() >= deadline:
+            return [reader.name for reader in readers if reader.version >= version], pending
+        await asyncio.sleep(0.1)
 
 
 keys = CommandGroup("Make, list and revoke API keys.", {"create": create, "list": list_keys, "revoke": revoke})
