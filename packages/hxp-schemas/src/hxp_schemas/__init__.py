@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         InfrastructureServiceConfig,
         IntegrationServiceConfig,
         LoggingConfig,
+        LogRotation,
         ServiceConfigSchema,
         StackConfig,
     )
@@ -49,6 +50,7 @@ else:
                 "InfrastructureServiceConfig",
                 "IntegrationServiceConfig",
                 "LoggingConfig",
+                "LogRotation",
                 "ServiceConfigSchema",
                 "StackConfig",
             ),
@@ -100,6 +102,7 @@ __all__ = [
     "KeyRecord",
     "KeySnapshot",
     "Lease",
+    "LogRotation",
     "LoggingConfig",
     "MetricData",
     "MetricKind",

@@ -7,10 +7,13 @@ import pydantic
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from ._secret_reference import SecretReference
-from .deployment import Deployment, Environment
+from .deployment import Deployment, Environment, RestartBudget, Watch
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 """A name that is safe in a path, a metric, a unit file and a host name."""
+
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}\*?$")]
+"""An environment variable, or the beginning of several: `PGPASSWORD`, `VLLM_*`."""
 
 Level = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
@@ -21,13 +24,32 @@ _SECRET_WORDS = ("api_key", "password", "pepper", "secret", "token")
 _DEFAULT_SECRETS = frozenset({"", "admin", "changeme", "change-me", "default", "password", "secret", "test", "dev"})
 
 
+class LogRotation(pydantic.BaseModel):
+    """When a log file is put aside, and how much of what was put aside is kept.
+
+    Attributes:
+        size: Bytes after which a new file begins.
+        every: A new file also begins at each UTC hour or day.
+        keep: Files put aside that are kept, compressed.
+        keep_days: Days after which a file put aside is removed.
+    """
+
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
+
+    size: int = Field(default=20_000_000, ge=4096, le=1 << 40)
+    every: Literal["hour", "day"] | None = None
+    keep: int = Field(default=5, ge=0, le=10_000)
+    keep_days: float | None = Field(default=None, gt=0, le=36_600)
+
+
 class LoggingConfig(pydantic.BaseModel):
-    """What the program says, and how."""
+    """What the program says, how, and how much of it is kept."""
 
     model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     level: Level = "INFO"
     format: Literal["auto", "console", "json"] = "auto"
+    rotation: LogRotation = Field(default_factory=LogRotation)
 
 
 class ServiceConfigSchema(pydantic.BaseModel):
@@ -40,6 +62,10 @@ class ServiceConfigSchema(pydantic.BaseModel):
         config: What the service itself is told; it validates that.
         replicas: One, until a runner can start several.
         debug: Whether it logs at DEBUG, whatever the others do; refused in staging and production.
+        restart: How often it is started again when it ends by itself.
+        watch: When it counts as hung.
+        environment: Variables of the caller's environment that it is given beside those that any program needs; a name
+            that ends in `*` stands for all that begin so.
     """
 
     model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
@@ -52,6 +78,9 @@ class ServiceConfigSchema(pydantic.BaseModel):
     config: dict[str, Any] = {}
     replicas: Literal[1] = 1
     debug: bool = False
+    restart: RestartBudget = Field(default_factory=RestartBudget)
+    watch: Watch = Field(default_factory=Watch)
+    environment: list[VariableName] = Field(default=[], max_length=256)
 
     @property
     def is_public(self) -> bool:
