@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._budget import Budget, Lease
     from ._config import (
         AIModelServiceConfig,
+        HttpConfig,
         InfrastructureServiceConfig,
         IntegrationServiceConfig,
         LoggingConfig,
@@ -46,6 +47,7 @@ else:
             "_budget": ("Budget", "Lease"),
             "_config": (
                 "AIModelServiceConfig",
+                "HttpConfig",
                 "InfrastructureServiceConfig",
                 "IntegrationServiceConfig",
                 "LoggingConfig",
@@ -95,6 +97,7 @@ __all__ = [
     "HealthCheckResult",
     "HealthReport",
     "HealthStatus",
+    "HttpConfig",
     "InfrastructureServiceConfig",
     "IntegrationServiceConfig",
     "KeyRecord",
