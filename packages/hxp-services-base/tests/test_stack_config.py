@@ -143,3 +143,13 @@ def test_production_forbids_what_it_must(tmp_path: Path) -> None:
     write(tmp_path, GOOD.replace("use:", "debug: true\n    use:", 1))
     with pytest.raises(ConfigError, match="production forbids debug: true; remove it at"):
         read_stack(tmp_path, environ={"HXP_PROFILE": "production"})
+
+
+def test_where_operations_answer_and_what_connections_may_do_reach_the_service(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "port: 8100", "port: 8100\n    admin_host: 10.1.2.3\n    http: {head_timeout: 3, max_connections: 9}"
+    )
+    stack, _ = read_stack(write(tmp_path, text), environ={})
+    node = stack.node("door")
+    assert (node.operations_host, node.http.head_timeout, node.http.max_connections) == ("10.1.2.3", 3.0, 9)
+    assert stack.node("json").operations_host == "127.0.0.1"

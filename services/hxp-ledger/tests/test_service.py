@@ -233,7 +233,7 @@ async def test_metrics_count_what_became_of_records(running: Running[LedgerServi
     body = batch(usage(1), usage(2), usage(2)).model_dump_json()
     await post(running, body)
     await post(running, body)
-    async with running.client.get("/metrics") as response:
+    async with running.client.get(f"{running.operations_url}/metrics") as response:
         text = await response.text()
     assert 'hxp_ledger_records_total{result="accepted"} 2.0' in text
     assert 'hxp_ledger_records_total{result="duplicate"} 4.0' in text
@@ -280,7 +280,7 @@ async def until_readiness_is(running: Running[LedgerService], status: int, *, re
     """Wait for it; on a busy machine a check may first say that it had no answer in time."""
     async with asyncio.timeout(20):
         while True:
-            async with running.client.get("/readyz") as response:
+            async with running.client.get(f"{running.operations_url}/readyz") as response:
                 if response.status == status and (await response.json()).get("reason", "").startswith(reason):
                     return
             await asyncio.sleep(0.02)

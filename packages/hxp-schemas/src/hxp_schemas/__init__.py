@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._budget import Budget, Lease
     from ._config import (
         AIModelServiceConfig,
+        HttpConfig,
         InfrastructureServiceConfig,
         IntegrationServiceConfig,
         LoggingConfig,
@@ -47,6 +48,7 @@ else:
             "_budget": ("Budget", "Lease"),
             "_config": (
                 "AIModelServiceConfig",
+                "HttpConfig",
                 "InfrastructureServiceConfig",
                 "IntegrationServiceConfig",
                 "LoggingConfig",
@@ -97,6 +99,7 @@ __all__ = [
     "HealthCheckResult",
     "HealthReport",
     "HealthStatus",
+    "HttpConfig",
     "InfrastructureServiceConfig",
     "IntegrationServiceConfig",
     "KeyRecord",

@@ -52,12 +52,42 @@ class LoggingConfig(pydantic.BaseModel):
     rotation: LogRotation = Field(default_factory=LogRotation)
 
 
+class HttpConfig(pydantic.BaseModel):
+    """Limits of the connections to one service, whoever makes them and before any key is read.
+
+    Attributes:
+        head_timeout: Seconds in which a request's line and headers must have arrived.
+        keep_alive: Seconds after which an idle connection is closed.
+        send_timeout: Seconds without progress after which a response whose client does not read is ended.
+        max_connections: Connections at once; derived from the limit on file descriptors unless given.
+        max_connections_per_address: Of those, from one address; a quarter of all unless given.
+        proxies: Addresses or networks that the limit per address does not hold for; nor does it for loopback.
+
+    Example:
+        >>> HttpConfig(max_connections=200, proxies=["10.0.0.0/8"]).head_timeout
+        10.0
+    """
+
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
+
+    head_timeout: float = Field(default=10.0, gt=0, le=300)
+    keep_alive: float = Field(default=75.0, gt=0, le=3600)
+    send_timeout: float = Field(default=30.0, gt=0, le=3600)
+    max_connections: int | None = Field(default=None, ge=4, le=1_000_000)
+    max_connections_per_address: int | None = Field(default=None, ge=1, le=1_000_000)
+    proxies: list[Annotated[str, Field(pattern=r"^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$")]] = Field(
+        default=[], max_length=64
+    )
+
+
 class ServiceConfigSchema(pydantic.BaseModel):
     """One service of a stack.
 
     Attributes:
         use: Name of the entry point of the group `hxp.services`.
-        port: The service's own port; its probes answer on `port + 1000`.
+        port: The service's own port; operations (`/metrics`, `/info`, verbose health) answer on `port + 1000`.
+        admin_host: The address that operations bind; loopback unless given, whatever `host` says.
+        http: Limits of its connections.
         needs: Services that must be ready first.
         config: What the service itself is told; it validates that.
         replicas: One, until a runner can start several.
@@ -74,6 +104,8 @@ class ServiceConfigSchema(pydantic.BaseModel):
     use: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,127}$", examples=["hxp-model"])
     host: str = Field(default="127.0.0.1", pattern=r"^[A-Za-z0-9.:_%-]{1,253}$")
     port: int = Field(ge=1, le=64535)
+    admin_host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.:_%-]{1,253}$")
+    http: HttpConfig = Field(default_factory=HttpConfig)
     needs: list[Name] = Field(default=[], max_length=64)
     config: dict[str, Any] = {}
     replicas: Literal[1] = 1

@@ -63,13 +63,13 @@ def _refuse_second(stack: Stack) -> None:
         )
     problems: list[str] = []
     for node in stack.nodes:
-        for port in (node.port, node.port + PROBE_PORT_OFFSET):
+        for host, port in ((node.host, node.port), (node.operations_host, node.port + PROBE_PORT_OFFSET)):
             try:
-                bind(node.host, port).close()
+                bind(host, port).close()
             except PortInUseError as error:
                 problems.append(f"{node.name}: {error.strerror}")
             except OSError as error:
-                problems.append(f"{node.name}: cannot bind {node.host}:{port}: {error.strerror}")
+                problems.append(f"{node.name}: cannot bind {host}:{port}: {error.strerror}")
     if problems:
         raise CommandError("nothing was started:\n  " + "\n  ".join(problems))
 

@@ -59,6 +59,8 @@ async def run(order: Order, report: Callable[[Report], None]) -> int:
         refs=order.refs,
         token=order.token,
         profile=order.profile,
+        admin_host=order.admin_host,
+        http=order.http,
     )
 
     def on_transition(step: Transition) -> None:

@@ -140,6 +140,8 @@ def _stack(config: StackConfig) -> Stack:
                 settings=service.config,
                 host=service.host,
                 port=service.port,
+                admin_host=service.admin_host,
+                http=service.http,
                 needs=tuple(service.needs),
                 debug=service.debug,
             )

@@ -63,6 +63,8 @@ class InProcess:
             refs=launch.refs,
             token=launch.token,
             profile=launch.profile,
+            admin_host=node.admin_host,
+            http=node.http,
         )
         log = hxp_logging.get_logger(f"hxp.{node.name}").bind(service=node.name)
         host = ServiceHost(

@@ -7,8 +7,9 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hxp_schemas import LoggingConfig
+from hxp_schemas import HttpConfig, LoggingConfig
 
+from .._context import operations_host
 from ..chassis import PROBE_PORT_OFFSET
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Node:
         start_timeout: Seconds to become ready in.
         stop_timeout: Seconds from the request to stop until it is killed.
         debug: Whether it logs at DEBUG, whatever the others do.
+        admin_host: The address that its operations bind; loopback unless given.
+        http: Limits of its connections.
     """
 
     name: str
@@ -77,6 +80,13 @@ class Node:
     start_timeout: float = 180.0
     stop_timeout: float = 40.0
     debug: bool = False
+    admin_host: str | None = None
+    http: HttpConfig = field(default_factory=HttpConfig)
+
+    @property
+    def operations_host(self) -> str:
+        """The address that its operations bind, on its port + 1000."""
+        return operations_host(self.host, self.admin_host)
 
 
 @dataclass(frozen=True)

@@ -178,4 +178,6 @@ def _order(node: Node, launch: Launch) -> Order:
         settings=_revealed(node.settings.model_dump()),
         secrets=_secrets(node.settings.model_dump()),
         logging=launch.logging,
+        admin_host=node.admin_host,
+        http=node.http,
     )
