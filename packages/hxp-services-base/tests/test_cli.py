@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -73,10 +75,34 @@ def test_up_tells_progress_a_table_a_key_and_a_line_to_try_and_ctrl_c_drains(up:
     assert up.returncode == 0
     assert "gateway    starting" in output
     assert "service" in output
-    assert "API key (development): hxp_key" in output
     assert "curl http://127.0.0.1:" in output
     assert "SIGINT: draining" in output
     assert "gateway    stopped" in output
+
+
+def test_the_key_is_shown_on_a_terminal_and_elsewhere_only_where_it_lies(
+    up: subprocess.Popen[str], folder: Path
+) -> None:
+    """A16: a service manager keeps what is printed to it."""
+    up.send_signal(signal.SIGINT)
+    output, _ = up.communicate(timeout=30)
+    assert "API key (development): in .hxp/dev-key" in output
+    assert "hxp_key" not in output
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-m", "hxp_services_base.cli", "up"], stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while b"Ctrl-C stops everything" not in shown:
+        shown += os.read(ours, 4096)
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):  # EIO: it has ended
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    assert process.wait(30) == 0
+    assert b"API key (development): hxp_key" in shown
+    for file in (folder / ".hxp" / "log").iterdir():
+        assert b"hxp_key" not in file.read_bytes()
 
 
 def test_a_second_up_says_who_runs_and_harms_nothing(up: subprocess.Popen[str]) -> None:

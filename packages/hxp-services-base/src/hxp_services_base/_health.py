@@ -117,6 +117,8 @@ class HealthMonitor:
             problem = f"no answer within {check.timeout:g} s"
         except Exception as error:  # noqa: BLE001 - a check that raises has failed; it must not take the monitor along
             problem = f"{type(error).__name__}: {error}"
+        if problem is not None:  # a file name, for one, may hold what is no text
+            problem = str(problem).encode(errors="replace").decode()
         failing = HealthStatus.FAIL if check.critical else HealthStatus.WARN
         return HealthCheckResult(
             name=check.name,

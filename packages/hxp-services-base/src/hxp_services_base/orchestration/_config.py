@@ -144,6 +144,9 @@ def _stack(config: StackConfig) -> Stack:
                 http=service.http,
                 needs=tuple(service.needs),
                 debug=service.debug,
+                restart=service.restart,
+                watch=service.watch,
+                environment=tuple(service.environment),
             )
         )
     return Stack(

@@ -22,6 +22,7 @@ class _Handle:
         self._host = host
         self._stopped = asyncio.Event()
         self.pid: int | None = None
+        self.probe_url = ""  # whoever would ask hangs together with it, since it lives in the same event loop
 
     @property
     def url(self) -> str:
@@ -43,6 +44,12 @@ class _Handle:
                 return await self._host.stop("the stack is stopping")
         finally:
             self._stopped.set()
+
+    async def end(self, *, seconds: float) -> None:
+        await self.stop(seconds=seconds)
+
+    def tidy(self) -> None:
+        """It writes where its program writes."""
 
 
 class InProcess:

@@ -25,6 +25,7 @@ class Order(BaseModel):
     settings: dict[str, Any]
     secrets: list[str] = []
     logging: LoggingConfig
+    log: str
     admin_host: str | None = None
     http: HttpConfig = HttpConfig()
 
@@ -37,3 +38,4 @@ class Report(BaseModel):
     state: str
     reason: str = ""
     url: str = ""
+    probe_url: str = ""
