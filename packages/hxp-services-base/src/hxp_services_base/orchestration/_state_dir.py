@@ -29,9 +29,9 @@ def prepare_state_dir(state_dir: Path) -> list[str]:
     """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        state_dir = state_dir.resolve()  # it may be a link to a larger disk
-        tightened = [str(path) for path in _entries(state_dir) if _tighten(path)]
-        _try_to_write(state_dir)
+        real = state_dir.resolve()  # it may be a link to a larger disk
+        tightened = [str(path) for path in _entries(real) if _tighten(path)]
+        _try_to_write(real)
     except FileExistsError:
         raise StateDirError(f"the state folder {str(state_dir)!r} is a file; move it away") from None
     except OSError as error:
