@@ -211,8 +211,10 @@ class Shell:
             exchange.status = exchange.status or _CLIENT_CLOSED
             exchange.fields["client_left"] = True
         self._metrics.observe(exchange, now=now)
+        quiet = exchange.is_routine and exchange.status < 400
+        write = self._context.log.debug if quiet else self._context.log.info
         with contextlib.suppress(Exception):  # the record must never fail the request it describes
-            self._context.log.info(
+            write(
                 "request",
                 method=exchange.method,
                 path=exchange.path,
