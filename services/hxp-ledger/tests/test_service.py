@@ -351,6 +351,28 @@ class TestTheDevelopmentKey:
         assert file.stat().st_mode & 0o777 == 0o600
         assert {path.name for path in state.iterdir() if "key" in path.name} == {"dev-key"}
 
+    async def test_a_file_that_others_could_read_is_closed_to_them(self, url: str, tmp_path: Path) -> None:
+        state = tmp_path / ".hxp"
+        async with ledger(url, state):
+            (state / "dev-key").chmod(0o644)
+        async with ledger(url, state):
+            assert (state / "dev-key").stat().st_mode & 0o777 == 0o600
+
+    async def test_a_disk_that_is_full_keeps_the_ledger_from_nothing_and_leaves_no_key_that_nobody_has(
+        self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        state = tmp_path / ".hxp"
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            Pepper.load_or_create(state / "pepper")
+            patched.setattr(Path, "replace", full)
+            async with ledger(url, state) as running:
+                assert (await get(running, SNAPSHOT))["keys"] == []
+        assert [path.name for path in state.iterdir() if "key" in path.name] == []
+
     async def test_is_not_made_in_another_profile(self, running: Running[LedgerService], tmp_path: Path) -> None:
         assert (await get(running, SNAPSHOT))["keys"] == []
         assert not (tmp_path / ".hxp" / "dev-key").exists()

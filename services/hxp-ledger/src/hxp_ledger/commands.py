@@ -7,7 +7,7 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
-from hxp_services_base.commands import Argument, CommandError, CommandGroup, Option, stack_here
+from hxp_services_base.commands import Argument, CommandError, CommandGroup, Option, printable, stack_here
 
 from .errors import KeyNotFoundError, LedgerError
 
@@ -74,7 +74,7 @@ def list_keys(*, as_json: Annotated[bool, _JSON] = False) -> None:
     for record in records:
         state = f"revoked {record.revoked_at:%Y-%m-%d %H:%M}" if record.revoked_at else "in force"
         state += " (development)" if record.development else ""
-        print(f"{record.id:<30}  {record.name[:20]:<20}  {record.created_at:%Y-%m-%d %H:%M}  {state}")
+        print(f"{record.id:<30}  {printable(record.name)[:20]:<20}  {record.created_at:%Y-%m-%d %H:%M}  {state}")
 
 
 def revoke(key_id: Annotated[str, Argument(help="The id, key_….")], *, as_json: Annotated[bool, _JSON] = False) -> None:
