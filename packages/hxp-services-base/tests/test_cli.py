@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
@@ -28,7 +30,6 @@ from typer.testing import CliRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from typer.testing import Result
 
@@ -120,6 +121,23 @@ def test_ps_logs_and_doctor_tell_what_runs(up: subprocess.Popen[str]) -> None:
     assert "state changed" in hxp("logs", "gateway").output
     assert "there is no log of 'nope'" in hxp("logs", "nope").output
     assert f"runs as process {up.pid}" in hxp("doctor").output
+
+
+def test_a_supervisor_that_is_stopped_is_told_and_hears_of_down_all_the_same(up: subprocess.Popen[str]) -> None:
+    os.kill(up.pid, signal.SIGSTOP)
+    until(lambda: "is stopped, so this may be old" in hxp("ps").output)
+    assert hxp("down").exit_code == 0
+    assert up.wait(5) == 0
+
+
+def test_what_is_set_for_a_detached_stack_is_in_nobodys_arguments(folder: Path) -> None:
+    assert hxp("up", "--detach", "--set", "services.gateway.config.secret=hush-hush").exit_code == 0
+    state = StackState.read(folder / ".hxp")
+    assert state is not None
+    for pid in (state.supervisor.pid, state.services["gateway"].pid):
+        assert b"hush" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    assert "hush-hush" in urllib.request.urlopen(state.services["gateway"].url).read().decode()
+    assert hxp("down").exit_code == 0
 
 
 def test_down_stops_what_up_started(up: subprocess.Popen[str], folder: Path) -> None:

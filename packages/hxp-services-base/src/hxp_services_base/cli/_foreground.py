@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..orchestration import NodeStatus, Stack
 
 DETACHED = "HXP_DETACHED"
-"""Set in the environment of an `hxp up` that nobody looks at."""
+"""In the environment of an `hxp up` that nobody looks at: its overrides, in JSON, since anybody may see arguments."""
 _TIDY_EVERY = 5.0
 _TROUBLE = frozenset({"degraded", "restarting", "unresponsive", "failed"})
 

@@ -38,6 +38,11 @@ def ps(*, as_json: Annotated[bool, _JSON] = False) -> None:
         return
     if state is None:
         raise CommandError("nothing runs here; `hxp up` starts the stack", status=3)
+    if state.supervisor.is_stopped:
+        pid = state.supervisor.pid
+        Terminal().say(
+            ("warning: ", "yellow"), f"the supervisor (process {pid}) is stopped, so this may be old; kill -CONT"
+        )
     columns = ("service", "state", "for", "pid", "restarts", "url", "reason")
     Terminal().table(columns, (_row(node, now=time.time()) for node in state.services.values()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -37,8 +38,9 @@ def up(
     set_: Annotated[list[str], Option("--set", help="Override a value: --set services.gateway.port=9000")] = [],  # noqa: B006 - typer reads the default, nothing writes it
 ) -> None:
     """Start the stack of `hxp.yaml`, or the default one, and keep it running until Ctrl-C."""
-    stack = stack_here(set_)
-    terminal = None if os.environ.get(DETACHED) else Terminal()
+    detached = os.environ.pop(DETACHED, "")
+    stack = stack_here(json.loads(detached) if detached else set_)
+    terminal = None if detached else Terminal()
     try:
         tightened = prepare_state_dir(stack.state_dir)
     except StateDirError as error:
@@ -60,7 +62,8 @@ def down() -> None:
     if state is None:
         raise CommandError("nothing runs here; `hxp up` starts the stack")
     try:
-        state.signal_supervisor(signal.SIGTERM, state_dir=STATE_DIR)
+        # One that was stopped must go on to hear that it is to end.
+        state.signal_supervisor(signal.SIGTERM, signal.SIGCONT, state_dir=STATE_DIR)
     except (StateDirError, StrangerError) as error:
         raise CommandError(f"nothing was stopped: {error}") from error
     except ProcessLookupError:
@@ -141,8 +144,6 @@ def _detach(stack: Stack, overrides: list[str]) -> None:
 
 def _spawn(output: RawOutput, overrides: list[str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "hxp_services_base.cli", "up"]
-    for override in overrides:
-        command += ["--set", override]
     descriptor = output.open()
     try:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
@@ -152,7 +153,7 @@ def _spawn(output: RawOutput, overrides: list[str]) -> subprocess.Popen[bytes]:
             stderr=descriptor,
             start_new_session=True,
             umask=PRIVATE_UMASK,
-            env={**os.environ, DETACHED: "1"},
+            env={**os.environ, DETACHED: json.dumps(overrides)},
         )
     finally:
         os.close(descriptor)

@@ -61,8 +61,8 @@ class StackState(BaseModel):
             return None
         return state if state.supervisor.is_alive else None
 
-    def signal_supervisor(self, number: signal.Signals, *, state_dir: Path) -> None:
-        """Send the supervisor a signal, after everything that the file says of it has been checked.
+    def signal_supervisor(self, *signals: signal.Signals, state_dir: Path) -> None:
+        """Send the supervisor signals, after everything that the file says of it has been checked.
 
         Raises:
             StateDirError: If the file or its folders are not this user's alone.
@@ -74,7 +74,7 @@ class StackState(BaseModel):
                 check_owner(path)
             except OSError as error:
                 raise StateDirError(f"{str(path)!r} cannot be looked at: {error.strerror}") from error
-        self.supervisor.send(number, folder=state_dir.absolute().parent, is_ours=is_supervisor)
+        self.supervisor.send(*signals, folder=state_dir.absolute().parent, is_ours=is_supervisor)
 
     @staticmethod
     def remove(state_dir: Path) -> None:

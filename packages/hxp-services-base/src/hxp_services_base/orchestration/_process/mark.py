@@ -39,14 +39,20 @@ class ProcessMark(BaseModel):
         started = _started(self.pid)
         return started is not None and started == self.started
 
-    def send(self, number: signal.Signals, *, folder: Path, is_ours: Callable[[list[str]], bool]) -> None:
-        """Send a signal, if the process is the one that is meant: same owner, start time, command and folder.
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it runs no further until it gets a SIGCONT."""
+        fields = _stat(self.pid)
+        return bool(fields) and fields[0] in {"T", "t"}
+
+    def send(self, *signals: signal.Signals, folder: Path, is_ours: Callable[[list[str]], bool]) -> None:
+        """Send signals, if the process is the one that is meant: same owner, start time, command and folder.
 
         The process is held by a descriptor before it is looked at, so that the signal cannot reach a later process
         with the same number. Source: pidfd_open(2).
 
         Args:
-            number: The signal.
+            signals: The signals, in their order.
             folder: The working directory that it has.
             is_ours: Judges the command line.
 
@@ -59,13 +65,16 @@ class ProcessMark(BaseModel):
             self._check(folder, is_ours)
             if select.select([descriptor], [], [], 0)[0]:  # readable: it has ended meanwhile
                 raise ProcessLookupError(f"process {self.pid} has ended")
-            signal.pidfd_send_signal(descriptor, number)
+            for number in signals:
+                signal.pidfd_send_signal(descriptor, number)
         finally:
             os.close(descriptor)
 
     def _check(self, folder: Path, is_ours: Callable[[list[str]], bool]) -> None:
         process = _PROC / str(self.pid)
-        if not self.is_alive:
+        if (started := _started(self.pid)) is None:
+            raise ProcessLookupError(f"process {self.pid} has ended")
+        if started != self.started:
             raise StrangerError(f"process {self.pid} started at another time than the state file says")
         try:
             owner = process.stat().st_uid
@@ -87,8 +96,13 @@ class ProcessMark(BaseModel):
 
 def _started(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; `None` when there is none. Source: proc(5), field 22."""
+    fields = _stat(pid)
+    return int(fields[19]) if len(fields) > 19 and fields[0] != "Z" else None
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of `/proc/PID/stat` from the third on, which is the state; empty where there is no process."""
     try:
-        fields = (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
-        return None if fields[0] == "Z" else int(fields[19])
-    except (OSError, ValueError, IndexError):
-        return None
+        return (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
