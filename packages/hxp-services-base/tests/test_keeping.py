@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hxp_logging.testing import capture
 from hxp_schemas.deployment import RestartBudget, Watch
 from hxp_services_base import BaseService, Settings, State
 from hxp_services_base.orchestration import (
+    InProcess,
     LaunchError,
     Node,
     NodeStatus,
@@ -319,4 +321,63 @@ async def test_a_service_that_hangs_is_told_and_replaced_and_a_short_pause_is_no
     assert supervisor.status["a"].pid != first
     assert "no answer to /livez for" in supervisor.status["a"].last_exit
     assert any("it is being replaced" in status.reason for status in told)
+    await supervisor.down()
+
+
+@pytest.mark.usefixtures("plugin")
+async def test_a_service_runs_although_what_it_prints_has_nowhere_to_go(tmp_path: Path) -> None:
+    kind: Any = service_type("probe")
+    probe = Node("a", use="probe", make=kind, settings=kind.settings_type(), port=free_ports(1)[0])
+    (tmp_path / "log" / "a.out").mkdir(parents=True)
+    told: list[str] = []
+    supervisor = Supervisor(Stack("s", (probe,), state_dir=tmp_path), Subprocesses(), tell=told.append)
+    await supervisor.up()
+    assert "what 'a' writes past its log is lost" in told[0]
+    await supervisor.down()
+
+
+@pytest.mark.usefixtures("plugin")
+async def test_a_service_that_cannot_start_for_an_odd_reason_says_which(tmp_path: Path) -> None:
+    kind: Any = service_type("probe")
+    probe = Node("a", use="probe", make=kind, settings=kind.settings_type(), port=4000, host="203.0.113.1")
+    supervisor = Supervisor(Stack("s", (probe,), state_dir=tmp_path), Subprocesses())
+    with pytest.raises(LaunchError, match=r"'a' cannot start: OSError: .*Cannot assign requested address"):
+        await supervisor.up()
+
+
+async def test_a_watch_that_fails_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    failures = [RuntimeError("a mistake of ours")]
+    monkeypatch.setattr("hxp_services_base.orchestration._supervisor._AFTER_TROUBLE", 0.01)
+
+    async def until_hung(*_: object) -> str:
+        if failures:
+            raise failures.pop()
+        return "no progress"
+
+    monkeypatch.setattr("hxp_services_base.orchestration._supervisor.Watcher.until_hung", until_hung)
+    supervisor, _ = await started(node("a"), tell=told.append)
+    await until(lambda: supervisor.status["a"].restarts >= 1)
+    assert "the watch of 'a' failed and begins anew: RuntimeError('a mistake of ours')" in told
+    assert supervisor.status["a"].last_exit == "no progress; killed by SIGKILL"
+    await supervisor.down()
+
+
+async def test_what_nobody_is_told_of_is_logged() -> None:
+    with capture() as lines:
+        supervisor, runner = await started(node("a"))
+        runner.launches["a"].tell("something is amiss")
+        await supervisor.down()
+    assert any("something is amiss" in str(line) for line in lines)
+
+
+async def test_a_service_in_this_process_ends_when_it_is_to(tmp_path: Path) -> None:
+    here = node("a")
+    supervisor = Supervisor(Stack("s", (here,), state_dir=tmp_path), InProcess())
+    await supervisor.up()
+    handle = supervisor._handles["a"]
+    handle.tidy()
+    assert handle.probe_url == ""
+    await handle.end(seconds=5.0)
+    await until(lambda: supervisor.status["a"].restarts == 1 and supervisor.status["a"].state == "ready")
     await supervisor.down()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -326,3 +328,38 @@ async def test_a_look_of_the_stack_itself_is_no_news_unless_it_fails(tmp_path: P
         ("INFO", "/v1/work"),
         ("INFO", "/v1/absent"),
     ]
+
+
+def test_a_process_that_cannot_be_looked_at_gets_no_signal(
+    sleeper: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = ProcessMark.of(sleeper.pid)
+    with pytest.raises(ProcessLookupError):
+        ProcessMark(pid=2**22 - 1, started=1).send(signal.SIGTERM, folder=tmp_path, is_ours=is_supervisor)
+    assert not ProcessMark(pid=2**22 - 1, started=1).is_stopped
+    proc = tmp_path / "proc"
+    (proc / str(sleeper.pid)).mkdir(parents=True)
+    monkeypatch.setattr("hxp_services_base.orchestration._process.mark._PROC", proc)
+    with pytest.raises(ProcessLookupError):  # it ends between two looks
+        mark.send(signal.SIGTERM, folder=tmp_path, is_ours=is_supervisor)
+    shutil.copy(f"/proc/{sleeper.pid}/stat", proc / str(sleeper.pid))
+    with pytest.raises(ProcessLookupError):
+        mark.send(signal.SIGTERM, folder=tmp_path, is_ours=is_supervisor)
+    (proc / str(sleeper.pid) / "cmdline").mkdir()
+    with pytest.raises(StrangerError, match="cannot be looked at"):
+        mark.send(signal.SIGTERM, folder=tmp_path, is_ours=is_supervisor)
+    assert sleeper.poll() is None
+
+
+def test_sockets_in_a_state_folder_are_closed_to_others_too(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        (tmp_path / "s").chmod(0o777)
+        prepare_state_dir(tmp_path)
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_state_that_is_not_there_is_not_believed(tmp_path: Path) -> None:
+    state = StackState(name="s", supervisor=ProcessMark.of(os.getpid()), services={})
+    with pytest.raises(StateDirError, match="cannot be looked at"):
+        state.signal_supervisor(signal.SIGTERM, state_dir=tmp_path / "absent")

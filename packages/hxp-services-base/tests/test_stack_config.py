@@ -111,6 +111,8 @@ def test_a_service_that_is_not_installed_is_named_with_what_is(tmp_path: Path) -
         read_stack(write(tmp_path, "services: {a: {use: absent, port: 1000}}"), environ={})
     with pytest.raises(StackError, match="must be a subclass of BaseService"):
         service_type("broken")
+    with pytest.raises(StackError, match=r"the service 'wrecked' .* cannot be loaded: ModuleNotFoundError: .*gone"):
+        service_type("wrecked")
 
 
 def test_a_configuration_without_services_says_what_to_do(tmp_path: Path) -> None:
