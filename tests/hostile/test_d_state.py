@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,7 +164,11 @@ def test_idle_a_stack_says_nothing_and_under_load_its_logs_stay_bounded(tmp_path
     with detached_stack(tmp_path) as stack:
         folder = tmp_path / ".hxp" / "log"
         before = {file.name: file.stat().st_size for file in folder.iterdir()}
-        time.sleep(5)
+        asked = snapshots(stack.url("ledger"))
+        limit = time.monotonic() + 30
+        while snapshots(stack.url("ledger")) < asked + 4:  # the gateway looks for keys once a second
+            assert time.monotonic() < limit
+            time.sleep(0.1)
         assert {file.name: file.stat().st_size for file in folder.iterdir()} == before
         for _ in range(40):
             assert hxp_models(stack.url(), stack.key) == 200
@@ -173,9 +178,16 @@ def test_idle_a_stack_says_nothing_and_under_load_its_logs_stay_bounded(tmp_path
         assert "request" in stack.hxp("logs", "gateway", "-n", "500").stdout
 
 
-def hxp_models(url: str, key: str) -> int:
-    import urllib.request  # noqa: PLC0415 - here alone
+def snapshots(url: str) -> float:
+    """How often a ledger has been asked for its keys."""
+    address, _, port = url.rpartition(":")
+    with urllib.request.urlopen(f"{address}:{int(port) + 1000}/metrics", timeout=10) as response:
+        lines = response.read().decode().splitlines()
+    found = [line for line in lines if line.startswith("hxp_http_requests_total") and "snapshot" in line]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
 
+
+def hxp_models(url: str, key: str) -> int:
     request = urllib.request.Request(f"{url}/v1/models", headers={"Authorization": f"Bearer {key}"})
     with urllib.request.urlopen(request, timeout=10) as response:
         return int(response.status)
