@@ -11,7 +11,7 @@ from hxp_schemas import (
     ServiceConfigSchema,
     StackConfig,
 )
-from hxp_schemas.deployment import Deployment, Environment, Probe, Probes, Resources, RestartBudget, Timeouts
+from hxp_schemas.deployment import Deployment, Environment, Probe, Probes, Resources, RestartBudget, Timeouts, Watch
 from pydantic import BaseModel, ValidationError
 
 PRODUCTION = ["staging", "production"]
@@ -31,6 +31,9 @@ EASY = ["development", "testing", "laptop"]
         (Probe, {"period": 1, "timeout": 2}, r"timeout \(2 s\) must not be longer than period \(1 s\)"),
         (RestartBudget, {"backoff": 10, "backoff_max": 5}, r"backoff_max \(5 s\) must not be below"),
         (RestartBudget, {"max_restarts": 20}, "lengthen the window"),
+        (RestartBudget, {"retry": 60, "retry_max": 30}, r"retry_max \(30 s\) must not be below retry \(60 s\)"),
+        (Watch, {"silent": 1.5}, r"silent \(1.5 s\) must not be below period \+ timeout \(2 s\)"),
+        (Watch, {"busy": 4}, r"busy \(4 s\) must not be below silent \(5 s\)"),
         (Resources, {"gpu_memory": 1 << 34}, "gpu_memory needs gpus"),
         (Resources, {"memory": 1}, "greater than or equal to 1048576"),
         (Deployment, {"replicas": 2, "timeouts": {"lame_duck": 0}}, "needs lame_duck > 0"),
@@ -142,3 +145,13 @@ def test_each_kind_of_service_says_what_it_needs() -> None:
     assert gateway.credentials["openai"] == SecretReference("file", "/run/key")
     with pytest.raises(ValidationError, match="at least 1 item"):
         IntegrationServiceConfig(use="x", port=1, upstreams=[])
+
+
+def test_a_service_says_how_it_is_restarted_watched_and_what_it_may_see() -> None:
+    found = stack("development", restart={"max_restarts": 2}, watch={"busy": 60}, environment=["PGPASSWORD", "VLLM_*"])
+    service = found.services["a"]
+    assert (service.restart.max_restarts, service.restart.retry, service.watch.busy) == (2, 300.0, 60.0)
+    assert service.environment == ["PGPASSWORD", "VLLM_*"]
+    assert found.logging.rotation.size == 20_000_000
+    with pytest.raises(ValidationError, match="environment"):
+        stack("development", environment=["A-B"])

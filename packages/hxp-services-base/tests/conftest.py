@@ -44,6 +44,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin-service\nVersion: 1\n")
     (metadata / "entry_points.txt").write_text(
         "[hxp.services]\nprobe = plugin_service:ProbeService\nbroken = plugin_service:ProbeSettings\n"
+        "wrecked = plugin_service_gone:Nothing\n"
     )
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 from hxp_services_base import BaseService, Context, Settings
@@ -44,6 +45,18 @@ class ProbeService(BaseService[ProbeSettings]):
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["path"] == "/die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if scope["path"] == "/block":
+                time.sleep(float(scope["query_string"]))  # noqa: ASYNC251 - it is meant to block
+            if scope["path"] == "/spin":
+                end = time.monotonic() + float(scope["query_string"])
+                while time.monotonic() < end:
+                    pass
+            if scope["path"] == "/environment":
+                await respond(send, 200, [(b"content-type", b"text/plain")], "\n".join(os.environ).encode())
+                return
+            if scope["path"] == "/print":
+                for _ in range(int(scope["query_string"])):
+                    print("x" * 999, flush=True)
             text = f"{self.settings.text} {self.settings.secret.get_secret_value()} {sorted(self.refs)}"
             await respond(send, 200, [(b"content-type", b"text/plain")], text.encode())
 

@@ -156,7 +156,7 @@ async def test_a_stream_passes_through_and_is_counted() -> None:
         async with running.client.post(CHAT, json={**HELLO, "stream": True}) as response:
             assert response.content_type == "text/event-stream"
             assert await response.read() == b"".join(EVENTS)
-        async with running.client.get("/metrics") as response:
+        async with running.client.get(f"{running.operations_url}/metrics") as response:
             text = await response.text()
             assert 'hxp_model_tokens_total{kind="completion"} 1.0' in text
             assert "hxp_model_requests_running 0.0" in text

@@ -230,10 +230,10 @@ async def test_info_and_metrics_tell_who_it_is_and_what_it_did(identity: Identit
     async with hosted(Echo(), identity=identity) as running:
         async with running.client.get("/square/3"):
             pass
-        async with running.client.get("/info") as response:
+        async with running.client.get(f"{running.operations_url}/info") as response:
             info = await response.json()
             assert (info["service"], info["state"], info["version"]) == ("probe", "ready", "unknown")
-        async with running.client.get("/metrics") as response:
+        async with running.client.get(f"{running.operations_url}/metrics") as response:
             text = await response.text()
             assert 'hxp_http_requests_total{method="GET",route="/square/{number}",status="200"} 1.0' in text
 
@@ -244,7 +244,7 @@ async def test_unknown_paths_do_not_grow_the_metrics(identity: Identity) -> None
         for number in range(30):
             async with running.client.get(f"/nothing-{number}"):
                 pass
-        async with running.client.get("/metrics") as response:
+        async with running.client.get(f"{running.operations_url}/metrics") as response:
             assert "nothing-" not in await response.text()
 
 
@@ -357,7 +357,7 @@ async def test_a_degraded_service_still_serves(identity: Identity) -> None:
             return (Check("upstream", broken, critical=False),)
 
     async with hosted(Degraded(), identity=identity) as running:
-        async with running.client.get("/readyz") as response:
+        async with running.client.get(f"{running.operations_url}/readyz") as response:
             document = await response.json()
             assert (response.status, document["status"], document["reason"]) == (200, "warn", "upstream: slow")
         async with running.client.get("/square/2") as response:

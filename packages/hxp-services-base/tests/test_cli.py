@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
@@ -26,7 +30,6 @@ from typer.testing import CliRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from typer.testing import Result
 
@@ -73,10 +76,34 @@ def test_up_tells_progress_a_table_a_key_and_a_line_to_try_and_ctrl_c_drains(up:
     assert up.returncode == 0
     assert "gateway    starting" in output
     assert "service" in output
-    assert "API key (development): hxp_key" in output
     assert "curl http://127.0.0.1:" in output
     assert "SIGINT: draining" in output
     assert "gateway    stopped" in output
+
+
+def test_the_key_is_shown_on_a_terminal_and_elsewhere_only_where_it_lies(
+    up: subprocess.Popen[str], folder: Path
+) -> None:
+    """A16: a service manager keeps what is printed to it."""
+    up.send_signal(signal.SIGINT)
+    output, _ = up.communicate(timeout=30)
+    assert "API key (development): in .hxp/dev-key" in output
+    assert "hxp_key" not in output
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-m", "hxp_services_base.cli", "up"], stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while b"Ctrl-C stops everything" not in shown:
+        shown += os.read(ours, 4096)
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):  # EIO: it has ended
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    assert process.wait(30) == 0
+    assert b"API key (development): hxp_key" in shown
+    for file in (folder / ".hxp" / "log").iterdir():
+        assert b"hxp_key" not in file.read_bytes()
 
 
 def test_a_second_up_says_who_runs_and_harms_nothing(up: subprocess.Popen[str]) -> None:
@@ -94,6 +121,23 @@ def test_ps_logs_and_doctor_tell_what_runs(up: subprocess.Popen[str]) -> None:
     assert "state changed" in hxp("logs", "gateway").output
     assert "there is no log of 'nope'" in hxp("logs", "nope").output
     assert f"runs as process {up.pid}" in hxp("doctor").output
+
+
+def test_a_supervisor_that_is_stopped_is_told_and_hears_of_down_all_the_same(up: subprocess.Popen[str]) -> None:
+    os.kill(up.pid, signal.SIGSTOP)
+    until(lambda: "is stopped, so this may be old" in hxp("ps").output)
+    assert hxp("down").exit_code == 0
+    assert up.wait(5) == 0
+
+
+def test_what_is_set_for_a_detached_stack_is_in_nobodys_arguments(folder: Path) -> None:
+    assert hxp("up", "--detach", "--set", "services.gateway.config.secret=hush-hush").exit_code == 0
+    state = StackState.read(folder / ".hxp")
+    assert state is not None
+    for pid in (state.supervisor.pid, state.services["gateway"].pid):
+        assert b"hush" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    assert "hush-hush" in urllib.request.urlopen(state.services["gateway"].url).read().decode()
+    assert hxp("down").exit_code == 0
 
 
 def test_down_stops_what_up_started(up: subprocess.Popen[str], folder: Path) -> None:

@@ -229,3 +229,38 @@ def test_a_subclass_says_its_settings_type_once() -> None:
 
     assert Service.settings_type is Mine
     assert Further.settings_type is Mine
+
+
+async def test_whoever_is_told_of_a_step_cannot_undo_it(context: Context) -> None:
+    def refusing(step: Transition) -> None:
+        raise OSError("the pipe is gone")
+
+    lifecycle = Lifecycle(BaseService(), context, on_transition=refusing)
+    with capture() as lines:
+        lifecycle.configure(Settings())
+        await lifecycle.start()
+    assert lifecycle.state is State.READY
+    assert any("could not be passed on" in str(line) for line in lines)
+    lifecycle.begin_drain("enough")
+    await lifecycle.stop()
+
+
+async def test_a_look_at_health_that_fails_is_told_once_and_ends_nobody(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lifecycle = life(BaseService(), context)
+    await lifecycle.start()
+    looks: list[int] = []
+
+    def failing() -> None:
+        looks.append(1)
+        if len(looks) < 3:
+            raise RuntimeError("no look")
+
+    monkeypatch.setattr(lifecycle, "_look_at_health", failing)
+    with capture() as lines:
+        async with asyncio.timeout(10):
+            while len(looks) < 4:
+                await asyncio.sleep(0.01)
+    assert sum("health cannot be followed" in str(line) for line in lines) == 1
+    await context.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+from hxp_schemas.deployment import RestartBudget
 from hxp_services_base.chassis import bind
 from hxp_services_base.orchestration import (
     InProcess,
@@ -20,7 +21,6 @@ from hxp_services_base.orchestration import (
     Node,
     NodeStatus,
     ProcessMark,
-    Restart,
     Stack,
     StackState,
     Subprocesses,
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("plugin")]
 
-QUICK = Restart(max_restarts=2, backoff=0.01)
+QUICK = RestartBudget(max_restarts=2, backoff=0.01)
 
 
-def probe(name: str, *needs: str, port: int, restart: Restart = QUICK, **settings: Any) -> Node:
+def probe(name: str, *needs: str, port: int, restart: RestartBudget = QUICK, **settings: Any) -> Node:
     kind: Any = service_type("probe")
     validated = kind.settings_type(**settings)
     return Node(name, use="probe", make=kind, settings=validated, port=port, needs=needs, restart=restart)
@@ -120,22 +120,29 @@ async def test_a_service_that_is_killed_is_started_again_and_the_reason_is_kept(
     await supervisor.down()
 
 
-async def test_a_service_that_keeps_dying_spends_its_budget_and_says_so(tmp_path: Path) -> None:
-    supervisor = Supervisor(stack_of(tmp_path, probe("a", port=free_ports(1)[0])), Subprocesses())
+async def test_a_service_that_keeps_dying_spends_its_budget_and_is_tried_again_later(tmp_path: Path) -> None:
+    restart = RestartBudget(max_restarts=2, backoff=0.01, retry=0.7, retry_max=0.7)
+    supervisor = Supervisor(stack_of(tmp_path, probe("a", port=free_ports(1)[0], restart=restart)), Subprocesses())
     await supervisor.up()
-    given_up = asyncio.create_task(supervisor.exhausted())
-    while not given_up.done():
-        with contextlib.suppress(aiohttp.ClientError):
-            await get(supervisor.status["a"].url + "/die")
-        await asyncio.sleep(0.02)
-    assert "killed by SIGKILL, after 2 restarts; its restart budget is spent" in given_up.result()
-    assert supervisor.status["a"].state == "failed"
+    url = supervisor.status["a"].url
+    async with asyncio.timeout(30):
+        while not supervisor.status["a"].budget_spent:
+            with contextlib.suppress(aiohttp.ClientError):
+                await get(url + "/die")
+            await asyncio.sleep(0.02)
+    status = supervisor.status["a"]
+    assert "killed by SIGKILL, after 2 restarts; its restart budget is spent; next try in 0.7 s" in status.reason
+    assert status.state == "failed"
+    assert status.next_try is not None
+    await until(lambda: supervisor.status["a"].state == "ready")
+    assert (supervisor.status["a"].url, supervisor.status["a"].budget_spent) == (url, False)
+    assert supervisor.status["a"].next_try is None
     await supervisor.down()
 
 
 async def test_a_restart_that_fails_is_tried_again_within_the_budget(tmp_path: Path) -> None:
     port = free_ports(1)[0]
-    restart = Restart(max_restarts=20, backoff=0.3, backoff_max=0.3)
+    restart = RestartBudget(max_restarts=20, backoff=0.3, backoff_max=0.3)
     supervisor = Supervisor(stack_of(tmp_path, probe("a", port=port, restart=restart)), Subprocesses())
     await supervisor.up()
     os.kill(supervisor.status["a"].pid or 0, signal.SIGKILL)

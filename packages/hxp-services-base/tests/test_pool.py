@@ -295,7 +295,7 @@ async def test_the_base_opens_a_pool_for_each_upstream() -> None:
     service = Front(UpstreamOptions("a", "http://a"), UpstreamOptions("b", "http://b"))
     async with hosted(service) as running:
         assert sorted(service.pools) == ["a", "b"]
-        async with running.client.get("/healthz?verbose") as response:
+        async with running.client.get(f"{running.operations_url}/healthz?verbose") as response:
             names = [check["name"] for check in (await response.json())["checks"]]
             assert names == ["upstream:a", "upstream:b"]
 

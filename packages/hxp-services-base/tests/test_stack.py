@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hxp_services_base import BaseService, Settings
-from hxp_services_base.orchestration import Node, Restart, Stack, StackError
+from hxp_services_base.orchestration import Node, Stack, StackError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,12 +52,3 @@ def test_whatever_needs_whatever_each_service_starts_after_what_it_needs(edges: 
     stack = Stack("s", tuple(node(f"s{number}", *sorted(names)) for number, names in needs.items()))
     position = {name: index for index, layer in enumerate(stack.plan()) for name in layer}
     assert all(position[need] < position[f"s{number}"] for number, names in needs.items() for need in names)
-
-
-def test_the_restart_budget_is_a_sliding_window_with_growing_pauses() -> None:
-    restart = Restart(max_restarts=3, window=60.0, backoff=1.0, backoff_max=3.0)
-    assert restart.delay([], now=0.0) == 1.0
-    assert restart.delay([0.0], now=1.0) == 2.0
-    assert restart.delay([0.0, 1.0], now=2.0) == 3.0
-    assert restart.delay([0.0, 1.0, 2.0], now=3.0) is None
-    assert restart.delay([0.0, 1.0, 2.0], now=61.5) == 2.0

@@ -111,6 +111,8 @@ def test_a_service_that_is_not_installed_is_named_with_what_is(tmp_path: Path) -
         read_stack(write(tmp_path, "services: {a: {use: absent, port: 1000}}"), environ={})
     with pytest.raises(StackError, match="must be a subclass of BaseService"):
         service_type("broken")
+    with pytest.raises(StackError, match=r"the service 'wrecked' .* cannot be loaded: ModuleNotFoundError: .*gone"):
+        service_type("wrecked")
 
 
 def test_a_configuration_without_services_says_what_to_do(tmp_path: Path) -> None:
@@ -143,3 +145,13 @@ def test_production_forbids_what_it_must(tmp_path: Path) -> None:
     write(tmp_path, GOOD.replace("use:", "debug: true\n    use:", 1))
     with pytest.raises(ConfigError, match="production forbids debug: true; remove it at"):
         read_stack(tmp_path, environ={"HXP_PROFILE": "production"})
+
+
+def test_where_operations_answer_and_what_connections_may_do_reach_the_service(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "port: 8100", "port: 8100\n    admin_host: 10.1.2.3\n    http: {head_timeout: 3, max_connections: 9}"
+    )
+    stack, _ = read_stack(write(tmp_path, text), environ={})
+    node = stack.node("door")
+    assert (node.operations_host, node.http.head_timeout, node.http.max_connections) == ("10.1.2.3", 3.0, 9)
+    assert stack.node("json").operations_host == "127.0.0.1"

@@ -389,7 +389,7 @@ async def test_a_disk_that_refuses_the_settlement_still_lets_it_be_shipped(
         async with world.running.client.post(CHAT, json=HELLO, headers=world.auth) as response:
             assert response.status == 200
         assert (await world.settled()).status == "completed"
-        async with world.running.client.get("/metrics") as response:
+        async with world.running.client.get(f"{world.running.operations_url}/metrics") as response:
             text = await response.text()
             assert "hxp_gateway_journal_errors_total 1.0" in text
             assert 'hxp_gateway_outcomes_total{model="mock",status="completed",upstream="tiny"} 1.0' in text

@@ -78,6 +78,25 @@ async def test_a_relative_path_is_taken_from_here(tmp_path: Path, monkeypatch: p
         await database.ping()
     assert (tmp_path / "state/deep/ledger.db").is_file()
     assert (tmp_path / "state/deep").stat().st_mode & 0o777 == 0o700
+    for file in (tmp_path / "state/deep").iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600, file
+
+
+async def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    """A16: with whatever umask it was made, and whoever made it looser since."""
+    file = tmp_path / "ledger.db"
+    async with Database(f"sqlite:///{file}") as database:
+        await database.migrate()
+        await database.ping()
+    file.chmod(0o644)
+    (tmp_path / "ledger.db-wal").touch(mode=0o644)
+    async with Database(f"sqlite:///{file}") as database:
+        await database.ping()
+        assert _open_to_others(tmp_path) == {"ledger.db": 0, "ledger.db-wal": 0, "ledger.db-shm": 0}
+
+
+def _open_to_others(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o077 for path in folder.iterdir()}
 
 
 async def test_sqlite_is_set_up_to_lose_nothing(sqlite_url: str) -> None:

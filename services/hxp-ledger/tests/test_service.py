@@ -233,7 +233,7 @@ async def test_metrics_count_what_became_of_records(running: Running[LedgerServi
     body = batch(usage(1), usage(2), usage(2)).model_dump_json()
     await post(running, body)
     await post(running, body)
-    async with running.client.get("/metrics") as response:
+    async with running.client.get(f"{running.operations_url}/metrics") as response:
         text = await response.text()
     assert 'hxp_ledger_records_total{result="accepted"} 2.0' in text
     assert 'hxp_ledger_records_total{result="duplicate"} 4.0' in text
@@ -280,7 +280,7 @@ async def until_readiness_is(running: Running[LedgerService], status: int, *, re
     """Wait for it; on a busy machine a check may first say that it had no answer in time."""
     async with asyncio.timeout(20):
         while True:
-            async with running.client.get("/readyz") as response:
+            async with running.client.get(f"{running.operations_url}/readyz") as response:
                 if response.status == status and (await response.json()).get("reason", "").startswith(reason):
                     return
             await asyncio.sleep(0.02)
@@ -350,6 +350,28 @@ class TestTheDevelopmentKey:
         assert KeyVerifier(Pepper.load_or_create(state / "pepper"), snapshot).verify(new) is not None
         assert file.stat().st_mode & 0o777 == 0o600
         assert {path.name for path in state.iterdir() if "key" in path.name} == {"dev-key"}
+
+    async def test_a_file_that_others_could_read_is_closed_to_them(self, url: str, tmp_path: Path) -> None:
+        state = tmp_path / ".hxp"
+        async with ledger(url, state):
+            (state / "dev-key").chmod(0o644)
+        async with ledger(url, state):
+            assert (state / "dev-key").stat().st_mode & 0o777 == 0o600
+
+    async def test_a_disk_that_is_full_keeps_the_ledger_from_nothing_and_leaves_no_key_that_nobody_has(
+        self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        state = tmp_path / ".hxp"
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            Pepper.load_or_create(state / "pepper")
+            patched.setattr(Path, "replace", full)
+            async with ledger(url, state) as running:
+                assert (await get(running, SNAPSHOT))["keys"] == []
+        assert [path.name for path in state.iterdir() if "key" in path.name] == []
 
     async def test_is_not_made_in_another_profile(self, running: Running[LedgerService], tmp_path: Path) -> None:
         assert (await get(running, SNAPSHOT))["keys"] == []

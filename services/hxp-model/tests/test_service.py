@@ -186,7 +186,7 @@ async def test_more_requests_than_slots_and_queue_are_told_to_come_back(random_g
 
 async def test_metrics_count_tokens(running: Running[ModelService]) -> None:
     await ask(running, HELLO)
-    async with running.client.get("/metrics") as response:
+    async with running.client.get(f"{running.operations_url}/metrics") as response:
         text = await response.text()
     assert 'hxp_model_tokens_total{kind="completion"}' in text
     assert "hxp_model_requests_running 0.0" in text

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from ._budget import Budget, Lease
     from ._config import (
         AIModelServiceConfig,
+        HttpConfig,
         InfrastructureServiceConfig,
         IntegrationServiceConfig,
         LoggingConfig,
+        LogRotation,
         ServiceConfigSchema,
         StackConfig,
     )
@@ -46,9 +48,11 @@ else:
             "_budget": ("Budget", "Lease"),
             "_config": (
                 "AIModelServiceConfig",
+                "HttpConfig",
                 "InfrastructureServiceConfig",
                 "IntegrationServiceConfig",
                 "LoggingConfig",
+                "LogRotation",
                 "ServiceConfigSchema",
                 "StackConfig",
             ),
@@ -95,11 +99,13 @@ __all__ = [
     "HealthCheckResult",
     "HealthReport",
     "HealthStatus",
+    "HttpConfig",
     "InfrastructureServiceConfig",
     "IntegrationServiceConfig",
     "KeyRecord",
     "KeySnapshot",
     "Lease",
+    "LogRotation",
     "LoggingConfig",
     "MetricData",
     "MetricKind",

@@ -7,10 +7,13 @@ import pydantic
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from ._secret_reference import SecretReference
-from .deployment import Deployment, Environment
+from .deployment import Deployment, Environment, RestartBudget, Watch
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 """A name that is safe in a path, a metric, a unit file and a host name."""
+
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}\*?$")]
+"""An environment variable, or the beginning of several: `PGPASSWORD`, `VLLM_*`."""
 
 Level = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
@@ -21,13 +24,60 @@ _SECRET_WORDS = ("api_key", "password", "pepper", "secret", "token")
 _DEFAULT_SECRETS = frozenset({"", "admin", "changeme", "change-me", "default", "password", "secret", "test", "dev"})
 
 
+class LogRotation(pydantic.BaseModel):
+    """When a log file is put aside, and how much of what was put aside is kept.
+
+    Attributes:
+        size: Bytes after which a new file begins.
+        every: A new file also begins at each UTC hour or day.
+        keep: Files put aside that are kept, compressed.
+        keep_days: Days after which a file put aside is removed.
+    """
+
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
+
+    size: int = Field(default=20_000_000, ge=4096, le=1 << 40)
+    every: Literal["hour", "day"] | None = None
+    keep: int = Field(default=5, ge=0, le=10_000)
+    keep_days: float | None = Field(default=None, gt=0, le=36_600)
+
+
 class LoggingConfig(pydantic.BaseModel):
-    """What the program says, and how."""
+    """What the program says, how, and how much of it is kept."""
 
     model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     level: Level = "INFO"
     format: Literal["auto", "console", "json"] = "auto"
+    rotation: LogRotation = Field(default_factory=LogRotation)
+
+
+class HttpConfig(pydantic.BaseModel):
+    """Limits of the connections to one service, whoever makes them and before any key is read.
+
+    Attributes:
+        head_timeout: Seconds in which a request's line and headers must have arrived.
+        keep_alive: Seconds after which an idle connection is closed.
+        send_timeout: Seconds without progress after which a response whose client does not read is ended.
+        max_connections: Connections at once; derived from the limit on file descriptors unless given.
+        max_connections_per_address: Of those, from one address; a quarter of all unless given.
+        proxies: Addresses or networks that the limit per address does not hold for; nor does it for loopback.
+
+    Example:
+        >>> HttpConfig(max_connections=200, proxies=["10.0.0.0/8"]).head_timeout
+        10.0
+    """
+
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
+
+    head_timeout: float = Field(default=10.0, gt=0, le=300)
+    keep_alive: float = Field(default=75.0, gt=0, le=3600)
+    send_timeout: float = Field(default=30.0, gt=0, le=3600)
+    max_connections: int | None = Field(default=None, ge=4, le=1_000_000)
+    max_connections_per_address: int | None = Field(default=None, ge=1, le=1_000_000)
+    proxies: list[Annotated[str, Field(pattern=r"^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$")]] = Field(
+        default=[], max_length=64
+    )
 
 
 class ServiceConfigSchema(pydantic.BaseModel):
@@ -35,11 +85,17 @@ class ServiceConfigSchema(pydantic.BaseModel):
 
     Attributes:
         use: Name of the entry point of the group `hxp.services`.
-        port: The service's own port; its probes answer on `port + 1000`.
+        port: The service's own port; operations (`/metrics`, `/info`, verbose health) answer on `port + 1000`.
+        admin_host: The address that operations bind; loopback unless given, whatever `host` says.
+        http: Limits of its connections.
         needs: Services that must be ready first.
         config: What the service itself is told; it validates that.
         replicas: One, until a runner can start several.
         debug: Whether it logs at DEBUG, whatever the others do; refused in staging and production.
+        restart: How often it is started again when it ends by itself.
+        watch: When it counts as hung.
+        environment: Variables of the caller's environment that it is given beside those that any program needs; a name
+            that ends in `*` stands for all that begin so.
     """
 
     model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
@@ -48,10 +104,15 @@ class ServiceConfigSchema(pydantic.BaseModel):
     use: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,127}$", examples=["hxp-model"])
     host: str = Field(default="127.0.0.1", pattern=r"^[A-Za-z0-9.:_%-]{1,253}$")
     port: int = Field(ge=1, le=64535)
+    admin_host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.:_%-]{1,253}$")
+    http: HttpConfig = Field(default_factory=HttpConfig)
     needs: list[Name] = Field(default=[], max_length=64)
     config: dict[str, Any] = {}
     replicas: Literal[1] = 1
     debug: bool = False
+    restart: RestartBudget = Field(default_factory=RestartBudget)
+    watch: Watch = Field(default_factory=Watch)
+    environment: list[VariableName] = Field(default=[], max_length=256)
 
     @property
     def is_public(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 import pydantic
 from pydantic import ConfigDict, Field, model_validator
 
-__all__ = ["Deployment", "Environment", "Probe", "Probes", "Resources", "RestartBudget", "Timeouts"]
+__all__ = ["Deployment", "Environment", "Probe", "Probes", "Resources", "RestartBudget", "Timeouts", "Watch"]
 
 _CPU = Annotated[float, Field(ge=0.01, le=4096)]
 _Memory = Annotated[int, Field(ge=1 << 20, le=1 << 50)]
@@ -70,10 +70,12 @@ class RestartBudget(pydantic.BaseModel):
     """How often a service that died is started again; a sliding window, not a count for life.
 
     Attributes:
-        max_restarts: Restarts within `window` after which the runner gives up.
+        max_restarts: Restarts within `window` after which the budget is spent.
         window: Seconds.
         backoff: Seconds before the first restart; doubled each time.
         backoff_max: Seconds between two restarts at the most.
+        retry: Seconds until the next try once the budget is spent; doubled each time.
+        retry_max: Seconds between two such tries at the most.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
@@ -82,17 +84,55 @@ class RestartBudget(pydantic.BaseModel):
     window: float = Field(default=300.0, gt=0, le=86_400)
     backoff: float = Field(default=0.5, gt=0, le=3600)
     backoff_max: float = Field(default=30.0, gt=0, le=3600)
+    retry: float = Field(default=300.0, gt=0, le=86_400)
+    retry_max: float = Field(default=3600.0, gt=0, le=86_400)
 
     @model_validator(mode="after")
     def _can_be_spent(self) -> Self:
         if self.backoff_max < self.backoff:
             raise ValueError(f"backoff_max ({self.backoff_max:g} s) must not be below backoff ({self.backoff:g} s)")
+        if self.retry_max < self.retry:
+            raise ValueError(f"retry_max ({self.retry_max:g} s) must not be below retry ({self.retry:g} s)")
         waited = sum(min(self.backoff * 2**turn, self.backoff_max) for turn in range(self.max_restarts))
         if waited >= self.window:
             raise ValueError(
                 f"{self.max_restarts} restarts take at least {waited:g} s of waiting, so a window of {self.window:g} s "
                 "never holds that many and the service would be restarted for ever; lengthen the window"
             )
+        return self
+
+
+class Watch(pydantic.BaseModel):
+    """When a running service that shows no progress is replaced; its liveness is asked from outside.
+
+    A machine under load is not a hung service: time in which a process uses a processor, waits for one or waits for a
+    disk counts for `busy` alone, and time in which the watcher itself was late counts for nothing.
+
+    Attributes:
+        period: Seconds between two questions.
+        timeout: Seconds to answer in.
+        silent: Seconds without an answer, doing nothing, after which it is hung.
+        busy: Seconds without an answer after which it is hung, whatever it does.
+        grace: Seconds to drain in before a hung service is killed.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+
+    period: float = Field(default=1.0, gt=0, le=3600)
+    timeout: float = Field(default=1.0, gt=0, le=600)
+    silent: float = Field(default=5.0, gt=0, le=3600)
+    busy: float = Field(default=30.0, gt=0, le=86_400)
+    grace: float = Field(default=3.0, ge=0, le=3600)
+
+    @model_validator(mode="after")
+    def _asks_more_than_once(self) -> Self:
+        if self.silent < self.period + self.timeout:
+            raise ValueError(
+                f"silent ({self.silent:g} s) must not be below period + timeout ({self.period + self.timeout:g} s), "
+                "else one answer that is late ends a service"
+            )
+        if self.busy < self.silent:
+            raise ValueError(f"busy ({self.busy:g} s) must not be below silent ({self.silent:g} s)")
         return self
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hxp_schemas import HttpConfig
 from prometheus_client import CollectorRegistry
 
 from ._health import HealthMonitor
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from ._part import Part
 
 
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def operations_host(host: str, admin_host: str | None) -> str:
+    """Return the address that the operations of a service on `host` bind."""
+    return admin_host or (host if host in _LOOPBACK else "127.0.0.1")
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who a running service is and whom it may talk to.
@@ -29,11 +38,13 @@ class Identity:
         name: The service's name in its stack, for example `"gateway"`.
         instance: Unique among the replicas, for example `"gateway-0"`.
         host: The address it binds.
-        port: The port it binds; probes answer on `port + 1000`.
+        port: The port it binds; operations answer on `port + 1000`.
         state_dir: Where the stack keeps its state.
         refs: Base URL of each service it needs, by name.
         token: What services of one stack show each other; never printed.
         profile: `"development"`, `"production"`, …
+        admin_host: The address that operations bind; loopback unless given.
+        http: Limits of its connections.
     """
 
     name: str
@@ -44,11 +55,18 @@ class Identity:
     refs: Mapping[str, str] = field(default_factory=dict)
     token: str = field(default="", repr=False)
     profile: str = "development"
+    admin_host: str | None = None
+    http: HttpConfig = field(default_factory=HttpConfig)
 
     @property
     def is_public(self) -> bool:
         """Whether others than this machine can reach the address."""
-        return self.host not in {"127.0.0.1", "::1", "localhost"}
+        return self.host not in _LOOPBACK
+
+    @property
+    def operations_host(self) -> str:
+        """The address that `/metrics`, `/info` and verbose health bind: never a public one unless told to."""
+        return operations_host(self.host, self.admin_host)
 
 
 class Context:

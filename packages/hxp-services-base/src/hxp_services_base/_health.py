@@ -117,6 +117,8 @@ class HealthMonitor:
             problem = f"no answer within {check.timeout:g} s"
         except Exception as error:  # noqa: BLE001 - a check that raises has failed; it must not take the monitor along
             problem = f"{type(error).__name__}: {error}"
+        if problem is not None:  # a file name, for one, may hold what is no text
+            problem = str(problem).encode(errors="replace").decode()
         failing = HealthStatus.FAIL if check.critical else HealthStatus.WARN
         return HealthCheckResult(
             name=check.name,
@@ -132,12 +134,13 @@ class HealthMonitor:
         """The newest results that are not a pass."""
         return tuple(result for result in self._results.values() if result.status is not HealthStatus.PASS)
 
-    def report(self, probe: Probe, *, verbose: bool = False) -> HealthReport:
+    def report(self, probe: Probe, *, verbose: bool = False, bare: bool = False) -> HealthReport:
         """What to answer to `probe` now; safe to call from any thread.
 
         Args:
             probe: Who asks.
             verbose: Whether to list checks that pass, too.
+            bare: Whether to name no check and no reason of one: they may quote addresses and errors of others.
         """
         results = [
             result
@@ -145,6 +148,8 @@ class HealthMonitor:
             if probe in self._checks[name].probes and (verbose or result.status is not HealthStatus.PASS)
         ]
         status, reason = self._judge(probe, results)
+        if bare:
+            reason, results = (None if self._state.is_serving else reason), []
         return HealthReport(status=status, phase=self._phase or self._state.value, reason=reason, checks=results)
 
     def _judge(self, probe: Probe, results: list[HealthCheckResult]) -> tuple[HealthStatus, str | None]:

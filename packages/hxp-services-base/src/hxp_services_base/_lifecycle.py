@@ -139,15 +139,26 @@ class Lifecycle:
             self._context.log.error("closing after a failed start", error=repr(group.exceptions))
 
     async def _follow_health(self) -> None:
-        """`ready ⇄ degraded`, as the checks say."""
+        """`ready ⇄ degraded`, as the checks say; a look that fails is told once, and the next one may succeed."""
+        told = ""
         while True:
             await asyncio.sleep(0.25)
-            report = self._context.health.report(Probe.READY)
-            healthy = report.status is HealthStatus.PASS
-            if self.state is State.READY and not healthy:
-                self._to(State.DEGRADED, report.reason or "a health check fails")
-            elif self.state is State.DEGRADED and healthy:
-                self._to(State.READY, "all health checks pass")
+            try:
+                self._look_at_health()
+            except Exception as error:  # noqa: BLE001 - the service itself is not to die of a look at its health
+                if (problem := repr(error)) != told:
+                    self._context.log.error("health cannot be followed", error=problem)
+                    told = problem
+            else:
+                told = ""
+
+    def _look_at_health(self) -> None:
+        report = self._context.health.report(Probe.READY)
+        healthy = report.status is HealthStatus.PASS
+        if self.state is State.READY and not healthy:
+            self._to(State.DEGRADED, report.reason or "a health check fails")
+        elif self.state is State.DEGRADED and healthy:
+            self._to(State.READY, "all health checks pass")
 
     def fail(self, reason: str) -> None:
         """`→ failed`, from whatever state is not final."""
@@ -169,4 +180,7 @@ class Lifecycle:
             elapsed=round(step.elapsed, 3),
         )
         if self._on_transition is not None:
-            self._on_transition(step)
+            try:
+                self._on_transition(step)
+            except Exception as error:  # noqa: BLE001 - whoever is told of a step must not undo it
+                self._context.log.error("a change of state could not be passed on", error=repr(error))

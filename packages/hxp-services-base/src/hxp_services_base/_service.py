@@ -93,7 +93,7 @@ class BaseService(Generic[S]):
         """Declare instruments on `context.metrics`, once."""
 
     def routes(self, router: APIRouter) -> None:
-        """Add the service's own routes; the chassis adds probes, `/info` and `/metrics`."""
+        """Add the service's own routes; the chassis adds probes and, on another port, operations."""
 
     def asgi(self, inner: ASGIApp) -> ASGIApp:
         """Wrap the app in a raw ASGI hot path; the default is the app itself."""

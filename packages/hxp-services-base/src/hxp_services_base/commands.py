@@ -67,6 +67,26 @@ class CommandGroup:
     commands: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
+def printable(text: str) -> str:
+    r"""Write out whatever in a text could move a terminal's cursor, colour it, or turn the direction of writing.
+
+    Args:
+        text: Anything, such as a reason that somebody else gave; line breaks and tabs stay.
+
+    Example:
+        >>> printable("\x1b[2Jgone")
+        '\\x1b[2Jgone'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character in "\n\t"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
 def stack_here(overrides: Sequence[str] = ()) -> Stack:
     """The stack that the working directory's `hxp.yaml` describes, or the default one.
 

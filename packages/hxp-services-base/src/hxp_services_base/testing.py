@@ -53,6 +53,11 @@ class Running(Generic[B]):
         """Where the service answers."""
         return self.host.url
 
+    @property
+    def operations_url(self) -> str:
+        """Where its `/metrics`, `/info` and verbose health answer."""
+        return self.host.operations_url
+
 
 @asynccontextmanager
 async def hosted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
@@ -183,11 +184,12 @@ def _prepare_file(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Make the folder, and switch the file to a write-ahead log.
+    """Make the folder and the file, its owner's alone, and switch it to a write-ahead log.
 
     The switch can fail although a busy timeout is set, when several processes open a new file at once.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(path)
     end = clock() + patience
     with closing(sqlite3.connect(path, timeout=patience)) as connection:
         while True:
@@ -199,6 +201,16 @@ def _prepare_file(
                 sleep(0.01)
             else:
                 return
+
+
+def _make_private(path: Path) -> None:
+    """Create the file with no right for others, and take such a right away; SQLite gives its other files the same."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for file in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal"))):
+        with suppress(FileNotFoundError):
+            found = file.stat()
+            if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+                file.chmod(found.st_mode & 0o700)
 
 
 def _sqlite_engine(url: URL, busy_timeout: float) -> AsyncEngine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -27,26 +28,37 @@ async def ensure_development_key(keys: KeyStore, pepper: Pepper, file: Path) -> 
 
     Returns:
         Whether a new key was made: the file was missing, or its key is unknown or revoked.
+
+    Raises:
+        OSError: If the file cannot be read or written; the ledger then knows no key that lies nowhere.
     """
     present = _read(file)
     if present and KeyVerifier(pepper, await keys.snapshot()).verify(present) is not None:
         return False
     made = new_key(pepper)
+    _replace(file, made.plaintext)  # first: a key in the file that nobody knows is made anew at the next start
     await keys.create(NAME, made.digest, development=True, key_id=made.id)
-    _replace(file, made.plaintext)
     return True
 
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes().strip()
+        present = file.read_bytes().strip()
+        if file.stat().st_mode & 0o077:
+            file.chmod(0o600)
     except FileNotFoundError:
         return b""
+    return present
 
 
 def _replace(file: Path, plaintext: str) -> None:
     """Write the whole file, which takes the old one's place at once."""
     descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # 0600 by contract
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(plaintext + "\n")
-    Path(draft).replace(file)
+    try:
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(plaintext + "\n")
+        Path(draft).replace(file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(draft).unlink()
+        raise

@@ -69,9 +69,16 @@ class LedgerService(BaseInfrastructureService[LedgerSettings]):
         """Prove that the database answers; in development, see to it that there is a key to begin with."""
         await super().ready(context)
         if context.identity.profile == "development":
-            pepper = Pepper.load_or_create(context.identity.state_dir / "pepper")
-            if await ensure_development_key(self._keys, pepper, context.identity.state_dir / "dev-key"):
-                context.log.info("development key made", file=str(context.identity.state_dir / "dev-key"))
+            await self._make_development_key(context)
+
+    async def _make_development_key(self, context: Context) -> None:
+        """See to it that there is a key to begin with; a disk that is full keeps nobody from using the others."""
+        folder = context.identity.state_dir
+        try:
+            if await ensure_development_key(self._keys, Pepper.load_or_create(folder / "pepper"), folder / "dev-key"):
+                context.log.info("development key made", file=str(folder / "dev-key"))
+        except OSError as error:
+            context.log.warning("there is no development key", error=str(error))
 
     def metrics(self, context: Context) -> None:
         """Declare the ledger's instruments."""

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
-from hxp_services_base.commands import Argument, CommandError, CommandGroup, Option, stack_here
+from hxp_services_base.commands import Argument, CommandError, CommandGroup, Option, printable, stack_here
 
 from .errors import KeyNotFoundError, LedgerError
 
@@ -87,7 +87,7 @@ def list_keys(*, as_json: Annotated[bool, _JSON] = False) -> None:
         state = f"revoked {record.revoked_at:%Y-%m-%d %H:%M}" if record.revoked_at else "in force"
         state += " (development)" if record.development else ""
         state += f" (team {record.team})" if record.team else ""
-        print(f"{record.id:<30}  {record.name[:20]:<20}  {record.created_at:%Y-%m-%d %H:%M}  {state}")
+        print(f"{record.id:<30}  {printable(record.name)[:20]:<20}  {record.created_at:%Y-%m-%d %H:%M}  {state}")
 
 
 def revoke(

@@ -6,6 +6,7 @@ import hmac
 from typing import TYPE_CHECKING
 
 from ._errors import ServiceError
+from ._exchange import SCOPE_KEY
 
 if TYPE_CHECKING:
     from ._asgi import ASGIApp, Receive, Scope, Send
@@ -52,4 +53,6 @@ class StackAuth:
         presented = bearer_token(scope)
         if presented is None or not hmac.compare_digest(presented, self._token):
             raise unauthorised()
+        if scope["method"] in {"GET", "HEAD"} and (exchange := scope.get(SCOPE_KEY)) is not None:
+            exchange.is_routine = True
         await self._app(scope, receive, send)

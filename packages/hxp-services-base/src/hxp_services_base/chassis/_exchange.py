@@ -32,6 +32,7 @@ class Exchange:
         first_byte: Monotonic seconds of the first byte of the response's body.
         cut: Why the chassis ends it early, or `None`.
         client_left: Whether the client closed the connection first.
+        is_routine: Whether it is a look of the stack's own, which comes every second and is no news while it succeeds.
         fields: What handlers add to the access record, for example the key's id and token counts.
     """
 
@@ -41,6 +42,7 @@ class Exchange:
         "ended",
         "fields",
         "first_byte",
+        "is_routine",
         "is_stream",
         "method",
         "path",
@@ -59,6 +61,7 @@ class Exchange:
         self.started = now
         self.status = 0
         self.is_stream = False
+        self.is_routine = False
         self.ended = False
         self.first_byte: float | None = None
         self.cut: ErrorInfo | None = None

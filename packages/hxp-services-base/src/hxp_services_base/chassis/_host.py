@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ._uvicorn import UvicornServer
 
 PROBE_PORT_OFFSET = 1000
-"""Probes answer on the service's port plus this, from a thread of their own."""
+"""Operations answer on the service's port plus this, from a thread of their own."""
 _CUT_GRACE = 2.0
 """Seconds for handlers to settle after their streams were cut; then uvicorn closes what is left."""
 
@@ -69,9 +69,12 @@ class ServiceHost:
     @property
     def url(self) -> str:
         """Where the service answers."""
-        host = self.context.identity.host
-        reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-        return f"http://{reachable}:{self.port}"
+        return _url(self.context.identity.host, self.port)
+
+    @property
+    def operations_url(self) -> str:
+        """Where `/metrics`, `/info` and verbose health answer, from a thread of their own."""
+        return _url(self.context.identity.operations_host, self.probe_port)
 
     async def start(self) -> None:
         """Bind, answer probes, open the parts, warm up, serve.
@@ -104,7 +107,7 @@ class ServiceHost:
         identity = self.context.identity
         port = identity.port + PROBE_PORT_OFFSET if identity.port else 0
         try:
-            self._probes = ProbeServer(operations, host=identity.host, port=port)
+            self._probes = ProbeServer(operations, host=identity.operations_host, port=port)
         except OSError as error:
             raise StartError(f"{identity.name!r} cannot answer probes on port {port}: {error}") from error
 
@@ -190,6 +193,11 @@ class ServiceHost:
         if self._probes is not None:
             self._probes.close()
             self._probes = None
+
+
+def _url(host: str, port: int) -> str:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{reachable}:{port}"
 
 
 def _distribution_of(service: BaseService[Any]) -> str:

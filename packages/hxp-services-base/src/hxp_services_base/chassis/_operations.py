@@ -1,4 +1,4 @@
-"""Probes, `/info` and `/metrics`: answered alike on the service's port and by the probe thread."""
+"""Probes, for everybody, and what only operators may see: `/metrics`, `/info` and verbose health."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from .._health import Probe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hxp_schemas import HealthReport
+
     from .._context import Context
     from .._state import State
 
@@ -27,6 +29,10 @@ _PROBES = {
     "/v2/health/live": Probe.LIVE,  # the Open Inference Protocol's names
     "/v2/health/ready": Probe.READY,
 }
+
+
+RESERVED = frozenset({*_PROBES, "/info", "/metrics"})
+"""Paths that belong to the chassis on either port; a service cannot have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +58,33 @@ class Operations:
         self._distribution = distribution
         self._state = state
 
+    def bare(self, path: str, query: str) -> Answer | None:
+        """Return the answer on the service's own port, where strangers ask: a status, never a check or its reason.
+
+        Args:
+            path: The path as requested.
+            query: The query string.
+
+        Returns:
+            The answer to a probe, or `None` for what only operators may see.
+        """
+        if path not in _PROBES or (path == "/healthz" and "verbose" in query):
+            return None
+        return self._answer(self._context.health.report(_PROBES[path], bare=True))
+
     def answer(self, path: str, query: str = "") -> Answer | None:
-        """The answer for `path`, or `None` where it is no operations route."""
+        """Return the answer on the operations port, or `None` where `path` is no operations route."""
         if path in _PROBES:
-            return self._probe(_PROBES[path], verbose=path == "/healthz" and "verbose" in query)
+            verbose = path == "/healthz" and "verbose" in query
+            return self._answer(self._context.health.report(_PROBES[path], verbose=verbose))
         if path == "/info":
             return Answer(200, b"application/json", orjson.dumps(self._info()))
         if path == "/metrics":
             return Answer(200, CONTENT_TYPE_LATEST.encode(), generate_latest(self._context.metrics))
         return None
 
-    def _probe(self, probe: Probe, *, verbose: bool) -> Answer:
-        report = self._context.health.report(probe, verbose=verbose)
+    @staticmethod
+    def _answer(report: HealthReport) -> Answer:
         status = 503 if report.status is HealthStatus.FAIL else 200
         return Answer(status, b"application/json", report.model_dump_json(exclude_none=True).encode())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from pathlib import Path
@@ -74,6 +75,11 @@ def _listening(table: Path, port: int) -> list[str]:
 
 def _holds(process: Path, inodes: set[str]) -> bool:
     try:
-        return any(str(link.readlink()) in inodes for link in (process / "fd").iterdir())
+        links = list((process / "fd").iterdir())
     except OSError:
         return False
+    for link in links:
+        with contextlib.suppress(OSError):  # closed since it was listed, as the listing's own descriptor is
+            if str(link.readlink()) in inodes:
+                return True
+    return False

@@ -52,6 +52,11 @@ class ProbeServer:
         self._thread.start()
 
     @property
+    def host(self) -> str:
+        """The address that is bound."""
+        return str(self._server.server_address[0])
+
+    @property
     def port(self) -> int:
         """The port that is bound."""
         return int(self._server.server_address[1])

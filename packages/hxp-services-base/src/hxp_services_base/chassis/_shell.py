@@ -13,6 +13,7 @@ from ._asgi import respond
 from ._body import ClientLeftError
 from ._errors import ServiceError, error_answer, error_events
 from ._exchange import SCOPE_KEY, Exchange, InFlight
+from ._operations import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,30 @@ if TYPE_CHECKING:
 _CLIENT_CLOSED = 499
 """What the access record calls a request whose client left; nobody receives it (nginx's convention)."""
 
+_READING = frozenset({"GET", "HEAD"})
+_PICKED = (
+    b"x-request-id",
+    b"traceparent",
+    b"tracestate",
+    b"content-length",
+    b"transfer-encoding",
+    b"content-encoding",
+)
+
+
+def _refusing_coded(coding: str) -> Receive:
+    """Make the `receive` of a request whose body is coded: its handler is answered 415 once it asks for the body."""
+
+    async def receive() -> Message:
+        raise ServiceError.of(
+            415,
+            "unsupported_media_type",
+            f"send the body as it is: the content coding {coding[:80]!r} is not supported",
+            headers={"Accept-Encoding": "identity"},
+        )
+
+    return receive
+
 
 class Shell:
     """Wraps `app` so that every request is correlated, counted, bounded by the service's life, and properly ended.
@@ -32,7 +57,7 @@ class Shell:
     Args:
         app: The service's own app.
         context: The service's surroundings.
-        operations: Probes, `/info` and `/metrics`, answered here without touching the app.
+        operations: Probes, answered here without touching the app.
         metrics: Where requests are counted.
         is_serving: Whether the service's state lets requests in.
     """
@@ -65,13 +90,12 @@ class Shell:
                 await receive()
                 await send({"type": "websocket.close", "code": 1000})
             return
-        answer = self._operations.answer(scope["path"], scope["query_string"].decode("latin-1"))
-        if answer is not None and scope["method"] in {"GET", "HEAD"}:
-            await respond(send, answer.status, [(b"content-type", answer.content_type)], answer.body)
-            return
-        picked = dict.fromkeys(
-            (b"x-request-id", b"traceparent", b"tracestate", b"content-length", b"transfer-encoding")
-        )
+        if scope["path"] in RESERVED and scope["method"] in _READING:
+            answer = self._operations.bare(scope["path"], scope["query_string"].decode("latin-1"))
+            if answer is not None:
+                await respond(send, answer.status, [(b"content-type", answer.content_type)], answer.body)
+                return
+        picked: dict[bytes, str | None] = dict.fromkeys(_PICKED)
         for name, value in scope["headers"]:
             if name in picked:
                 picked[name] = value.decode("latin-1")
@@ -79,6 +103,8 @@ class Shell:
         scope[SCOPE_KEY] = exchange
         trace = hxp_logging.TraceContext.from_header(picked[b"traceparent"], picked[b"tracestate"]).child()
         ambiguous = picked[b"content-length"] is not None and picked[b"transfer-encoding"] is not None
+        if (coding := picked[b"content-encoding"]) is not None and coding.strip().lower() != "identity":
+            receive = _refusing_coded(coding)
         with hxp_logging.correlation(exchange.request_id, trace):
             self.in_flight.add(exchange)
             try:
@@ -91,7 +117,9 @@ class Shell:
         self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, *, ambiguous: bool
     ) -> None:
         try:
-            self._admit(ambiguous=ambiguous)
+            self._admit(exchange, ambiguous=ambiguous)
+            if exchange.method == "HEAD":  # the server leaves the body out; everything else is as for GET
+                scope = {**scope, "method": "GET"}
             await self._app(scope, receive, send)
             route = scope.get("route")
             if route is not None and exchange.route == "other":
@@ -112,7 +140,9 @@ class Shell:
                 )
                 await self._tell(exchange, info, send)
 
-    def _admit(self, *, ambiguous: bool) -> None:
+    def _admit(self, exchange: Exchange, *, ambiguous: bool) -> None:
+        if exchange.path in RESERVED and exchange.method in _READING:
+            raise ServiceError.of(404, "not_found", f"there is nothing at {exchange.path!r}")
         if ambiguous:  # R9: two framings in one request are an attempt to smuggle a second one
             message = "a request has Content-Length or Transfer-Encoding, not both"
             raise ServiceError.of(400, "ambiguous_framing", message, headers={"Connection": "close"})
@@ -181,8 +211,10 @@ class Shell:
             exchange.status = exchange.status or _CLIENT_CLOSED
             exchange.fields["client_left"] = True
         self._metrics.observe(exchange, now=now)
+        quiet = exchange.is_routine and exchange.status < 400
+        write = self._context.log.debug if quiet else self._context.log.info
         with contextlib.suppress(Exception):  # the record must never fail the request it describes
-            self._context.log.info(
+            write(
                 "request",
                 method=exchange.method,
                 path=exchange.path,

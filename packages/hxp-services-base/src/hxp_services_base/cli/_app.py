@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..commands import GROUP, Argument, CommandError, CommandGroup, Option
+from ..commands import GROUP, Argument, CommandError, CommandGroup, Option, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,17 +33,33 @@ def build(entries: Iterable[importlib.metadata.EntryPoint] | None = None) -> typ
     )
     app.callback(invoke_without_command=True)(_root)
     for entry in sorted(entries or importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
-        command = entry.load()
-        if isinstance(command, CommandGroup):
-            group = typer.Typer(help=command.help, no_args_is_help=True)
-            for name, function in command.commands.items():
-                group.command(name)(_adapted(function))
-            app.add_typer(group, name=entry.name)
-        elif isinstance(command, typer.Typer):
-            app.add_typer(command, name=entry.name)
-        else:
-            app.command(entry.name)(_adapted(command))
+        try:
+            _add(app, entry.name, entry.load())
+        except Exception as error:  # noqa: BLE001 - one broken package must not take the other commands along
+            _add_broken(app, entry, error)
     return app
+
+
+def _add(app: typer.Typer, name: str, command: Any) -> None:
+    if isinstance(command, CommandGroup):
+        group = typer.Typer(help=command.help, no_args_is_help=True)
+        for subcommand, function in command.commands.items():
+            group.command(subcommand)(_adapted(function))
+        app.add_typer(group, name=name)
+    elif isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(name)(_adapted(command))
+
+
+def _add_broken(app: typer.Typer, entry: importlib.metadata.EntryPoint, error: Exception) -> None:
+    why = f"the command {entry.name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}"
+
+    def broken() -> None:
+        raise CommandError(f"{why}; install its package again")
+
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    app.command(entry.name, help="Cannot be loaded.", context_settings=settings)(_adapted(broken))
 
 
 def _root(
@@ -68,8 +84,16 @@ def _adapted(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             function(*args, **kwargs)
         except CommandError as error:
-            typer.echo(f"hxp: {error}", err=True)
+            typer.echo(printable(f"hxp: {error}"), err=True)
             raise typer.Exit(error.status) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(130) from error
+        except BrokenPipeError:
+            raise  # whoever read our output has enough; typer ends quietly
+        except OSError as error:
+            where = f": {error.filename!r}" if error.filename else ""
+            typer.echo(printable(f"hxp: {error.strerror or error}{where}"), err=True)
+            raise typer.Exit(1) from error
 
     command.__signature__ = signature.replace(parameters=parameters, return_annotation=None)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}

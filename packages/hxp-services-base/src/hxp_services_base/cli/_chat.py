@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import sys
+import unicodedata
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -38,7 +39,7 @@ def chat(
         body["max_tokens"] = max_tokens
     try:
         for piece in door.stream(body):
-            sys.stdout.write(piece)
+            sys.stdout.write(_shown(piece) if sys.stdout.isatty() else piece)
             sys.stdout.flush()
     except KeyboardInterrupt:
         raise CommandError("\nstopped", status=130) from None
@@ -87,6 +88,11 @@ class _Door:
                         return
                     yield _content(json.loads(event.data))
         raise CommandError("\nthe answer broke off: the connection was closed before its end")
+
+
+def _shown(piece: str) -> str:
+    """A model's words without what would command the terminal; joiners and the like stay."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else f"\\x{ord(c):02x}" for c in piece)
 
 
 def _content(document: dict[str, Any]) -> str:

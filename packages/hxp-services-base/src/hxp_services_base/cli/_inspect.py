@@ -14,22 +14,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.table import Table
-
 from ..chassis import PROBE_PORT_OFFSET, holder_of
 from ..commands import CommandError, Option, stack_here
 from ..engines import missing_cpu_flags
 from ..orchestration import STATE_DIR, StackState
 from ._logs import logs as logs  # noqa: PLC0414 - the entry point `logs` still names this module
+from ._terminal import COLOURS, Part, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..orchestration import Stack
+    from ..orchestration import NodeStatus, Stack
 
 _JSON = Option("--json", help="Print JSON.")
-_COLOURS = {"ready": "green", "degraded": "yellow", "restarting": "yellow", "failed": "red", "stopped": "dim"}
 
 
 def ps(*, as_json: Annotated[bool, _JSON] = False) -> None:
@@ -41,14 +38,21 @@ def ps(*, as_json: Annotated[bool, _JSON] = False) -> None:
         return
     if state is None:
         raise CommandError("nothing runs here; `hxp up` starts the stack", status=3)
-    table = Table("service", "state", "for", "pid", "restarts", "url", "reason", box=None, pad_edge=False)
-    for node in state.services.values():
-        colour = _COLOURS.get(node.state, "cyan")
-        age = _duration(time.time() - node.since)
-        pid = str(node.pid or "-")
-        reason = node.reason or (f"before: {node.last_exit}" if node.last_exit else "")
-        table.add_row(node.name, f"[{colour}]{node.state}[/]", age, pid, str(node.restarts), node.url, reason)
-    Console().print(table)
+    if state.supervisor.is_stopped:
+        pid = state.supervisor.pid
+        Terminal().say(
+            ("warning: ", "yellow"), f"the supervisor (process {pid}) is stopped, so this may be old; kill -CONT"
+        )
+    columns = ("service", "state", "for", "pid", "restarts", "url", "reason")
+    Terminal().table(columns, (_row(node, now=time.time()) for node in state.services.values()))
+
+
+def _row(node: NodeStatus, *, now: float) -> tuple[Part, ...]:
+    reason = node.reason or (f"before: {node.last_exit}" if node.last_exit else "")
+    if node.next_try is not None:
+        reason += f" (now: in {_duration(max(0.0, node.next_try - now))})"
+    state = (node.state, COLOURS.get(node.state, "cyan"))
+    return node.name, state, _duration(now - node.since), str(node.pid or "-"), str(node.restarts), node.url, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,9 @@ def doctor(*, as_json: Annotated[bool, _JSON] = False) -> None:
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
-        console = Console()
+        terminal = Terminal()
         for finding in findings:
-            mark = "[green]✓[/green]" if finding.ok else "[red]✗[/red]"
-            console.print(f"{mark} {finding.name:<16} {finding.detail}", highlight=False)
+            terminal.say(("✓", "green") if finding.ok else ("✗", "red"), f" {finding.name:<16} {finding.detail}")
     if not all(finding.ok for finding in findings):
         raise SystemExit(1)
 

@@ -35,11 +35,11 @@ def logs(
     """Print what the services of this stack wrote; level, request and since look at JSON lines only."""
     query = _query(level=level, request=request, since=since, text=text)
     files = _files(STATE_DIR / "log", service)
-    printer = _Printer(prefixed=len(files) > 1)
-    tails = {name: follow_files(path, query, interval=0) for name, path in files.items()} if follow else {}
-    for tail in tails.values():
+    printer = _Printer(prefixed=len({name for name, _ in files}) > 1)
+    tails = [(name, follow_files(path, query, interval=0)) for name, path in files] if follow else []
+    for _, tail in tails:
         next(tail)  # which notes where the file ends now
-    for name, path in files.items():
+    for name, path in files:
         for line in deque(read_files(path, query), maxlen=max(0, lines)):
             printer.print(name, line)
     try:
@@ -49,9 +49,9 @@ def logs(
         return
 
 
-def _pass_on(tails: dict[str, Iterator[Line | None]], printer: _Printer) -> None:
+def _pass_on(tails: list[tuple[str, Iterator[Line | None]]], printer: _Printer) -> None:
     """Print what is new in every file, then wait a moment."""
-    for name, tail in tails.items():
+    for name, tail in tails:
         while (line := next(tail)) is not None:
             printer.print(name, line)
     sys.stdout.flush()
@@ -77,11 +77,11 @@ def _query(*, level: str | None, request: str | None, since: str | None, text: s
         raise CommandError(str(error)) from error
 
 
-def _files(folder: Path, service: str | None) -> dict[str, Path]:
-    files = {path.stem: path for path in sorted(folder.glob("*.log"))}
-    if service is None:
-        return files
-    if service not in files:
-        known = ", ".join(files) or "none yet"
+def _files(folder: Path, service: str | None) -> list[tuple[str, Path]]:
+    """The log of each service, and before it what its process wrote past it: uncaught errors, C libraries."""
+    names = {path.stem for suffix in ("log", "out") for path in folder.glob(f"*.{suffix}")}
+    if service is not None and service not in names:
+        known = ", ".join(sorted(names)) or "none yet"
         raise CommandError(f"there is no log of {service!r} in {folder} (there are: {known})")
-    return {service: files[service]}
+    wanted = sorted(names) if service is None else [service]
+    return [(name, folder / f"{name}.{suffix}") for name in wanted for suffix in ("out", "log")]

@@ -7,11 +7,13 @@ SIGINT), when its parent goes (end of standard input, or the kernel's signal), o
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import faulthandler
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import hxp_logging
 import uvloop
@@ -22,25 +24,19 @@ from .._orphans import die_with_parent
 from .._state import State
 from ..chassis import PortInUseError, ServiceHost
 from ._order import Order, Report
+from ._process.reports import Reporter
 from ._registry import service_type
+from ._stack import StackError
+from ._state_dir import PRIVATE_UMASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hxp_schemas import LogRotation
+
     from .._state import Transition
 
-
-class _Reporter:
-    """Writes reports to the parent; a parent that is gone is not an error here."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def send(self, report: Report) -> None:
-        try:
-            os.write(self._descriptor, report.model_dump_json().encode() + b"\n")
-        except OSError:
-            return
+_DAY = 86_400.0
 
 
 async def run(order: Order, report: Callable[[Report], None]) -> int:
@@ -49,7 +45,34 @@ async def run(order: Order, report: Callable[[Report], None]) -> int:
     Returns:
         The exit status: 0 after a clean stop, 1 after a failure.
     """
-    settings_type = service_type(order.use).settings_type
+    told = asyncio.create_task(_told_to_stop(), name="told-to-stop")
+    try:
+        host = _host(order, report)
+        starting = asyncio.create_task(host.start(), name="start")
+        await asyncio.wait({told, starting}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return 0
+        starting.result()
+    except (StartError, PortInUseError, StackError) as error:
+        report(Report(state="failed", reason=str(error)))
+        return 1
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent is told
+        hxp_logging.get_logger(f"hxp.{order.name}").exception("the service cannot start")
+        report(Report(state="failed", reason=f"{order.name!r} cannot start: {type(error).__name__}: {error}"))
+        return 1
+    report(Report(state="ready", url=host.url, probe_url=host.operations_url))
+    failed = asyncio.create_task(host.failed(), name="failed")
+    await asyncio.wait({told, failed}, return_when=asyncio.FIRST_COMPLETED)
+    reason = failed.result() if failed.done() else told.result()
+    failed.cancel()
+    status = await host.stop(reason)
+    return 1 if failed.done() and not failed.cancelled() else status
+
+
+def _host(order: Order, report: Callable[[Report], None]) -> ServiceHost:
+    kind = service_type(order.use)
     identity = Identity(
         name=order.name,
         instance=order.instance,
@@ -59,39 +82,22 @@ async def run(order: Order, report: Callable[[Report], None]) -> int:
         refs=order.refs,
         token=order.token,
         profile=order.profile,
+        admin_host=order.admin_host,
+        http=order.http,
     )
 
     def on_transition(step: Transition) -> None:
-        # That it is ready is told with its address, and a failed start with its error, both below.
+        # That it is ready is told with its address, and a failed start with its error, both by `run`.
         if step.after in {State.STARTING, State.DRAINING, State.STOPPED} or step.before.is_serving:
             report(Report(state=step.after.value, reason=step.reason))
 
-    host = ServiceHost(
-        service_type(order.use)(),
-        settings_type.model_validate(order.settings),
+    return ServiceHost(
+        kind(),
+        kind.settings_type.model_validate(order.settings),
         identity=identity,
         log=hxp_logging.get_logger(f"hxp.{order.name}"),
         on_transition=on_transition,
     )
-    told = asyncio.create_task(_told_to_stop(), name="told-to-stop")
-    starting = asyncio.create_task(host.start(), name="start")
-    await asyncio.wait({told, starting}, return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-        return 0
-    try:
-        starting.result()
-    except (StartError, PortInUseError) as error:
-        report(Report(state="failed", reason=str(error)))
-        return 1
-    report(Report(state="ready", url=host.url))
-    failed = asyncio.create_task(host.failed(), name="failed")
-    await asyncio.wait({told, failed}, return_when=asyncio.FIRST_COMPLETED)
-    reason = failed.result() if failed.done() else told.result()
-    failed.cancel()
-    status = await host.stop(reason)
-    return 1 if failed.done() and not failed.cancelled() else status
 
 
 async def _told_to_stop() -> str:
@@ -115,22 +121,64 @@ async def _told_to_stop() -> str:
         transport.close()
 
 
-def main() -> int:
-    """Read the order, configure logging, run."""
-    die_with_parent(sig=signal.SIGTERM)
-    order = Order.model_validate_json(sys.stdin.buffer.readline())
+class _Unfailing:
+    """A stream whose writes never raise: what a library prints must not end a service whose disk is full."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+def rotation_of(config: LogRotation) -> hxp_logging.Rotation:
+    """A stack's rotation as the log's own options."""
+    return hxp_logging.Rotation(
+        size=config.size,
+        every=config.every,
+        keep=config.keep,
+        keep_for=None if config.keep_days is None else config.keep_days * _DAY,
+    )
+
+
+def _logging(order: Order) -> hxp_logging.Logging:
     options = hxp_logging.LoggingOptions(
         level=order.logging.level,
         format=order.logging.format,
         service=order.name,
         instance=order.instance,
         environment=order.profile,
+        file=order.log,
+        rotation=rotation_of(order.logging.rotation),
     )
     logging = hxp_logging.configure(options)
     logging.install_stdlib()
+    logging.install_hooks()
     for secret in (order.token, *order.secrets):
         logging.register_secret(secret)
-    reporter = _Reporter(int(sys.argv[1]))
+    return logging
+
+
+def main() -> int:
+    """Read the order, configure logging, run."""
+    die_with_parent(sig=signal.SIGTERM)
+    os.umask(PRIVATE_UMASK)
+    if not (line := sys.stdin.buffer.readline()):
+        return 0  # the parent went before it gave an order
+    sys.stdout, sys.stderr = _Unfailing(sys.stdout), _Unfailing(sys.stderr)
+    faulthandler.enable(file=2)
+    order = Order.model_validate_json(line)
+    logging = _logging(order)
+    reporter = Reporter(int(sys.argv[1]))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(run(order, reporter.send))

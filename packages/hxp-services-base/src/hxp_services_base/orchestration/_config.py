@@ -140,8 +140,13 @@ def _stack(config: StackConfig) -> Stack:
                 settings=service.config,
                 host=service.host,
                 port=service.port,
+                admin_host=service.admin_host,
+                http=service.http,
                 needs=tuple(service.needs),
                 debug=service.debug,
+                restart=service.restart,
+                watch=service.watch,
+                environment=tuple(service.environment),
             )
         )
     return Stack(

@@ -22,6 +22,7 @@ class _Handle:
         self._host = host
         self._stopped = asyncio.Event()
         self.pid: int | None = None
+        self.probe_url = ""  # whoever would ask hangs together with it, since it lives in the same event loop
 
     @property
     def url(self) -> str:
@@ -44,6 +45,12 @@ class _Handle:
         finally:
             self._stopped.set()
 
+    async def end(self, *, seconds: float) -> None:
+        await self.stop(seconds=seconds)
+
+    def tidy(self) -> None:
+        """It writes where its program writes."""
+
 
 class InProcess:
     """Runs each service in the caller's event loop, on a real socket."""
@@ -63,6 +70,8 @@ class InProcess:
             refs=launch.refs,
             token=launch.token,
             profile=launch.profile,
+            admin_host=node.admin_host,
+            http=node.http,
         )
         log = hxp_logging.get_logger(f"hxp.{node.name}").bind(service=node.name)
         host = ServiceHost(

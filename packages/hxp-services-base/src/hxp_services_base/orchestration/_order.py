@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hxp_schemas import LoggingConfig  # noqa: TC002 - pydantic reads it
+from hxp_schemas import HttpConfig, LoggingConfig
 from pydantic import BaseModel, ConfigDict
 
 
@@ -25,6 +25,9 @@ class Order(BaseModel):
     settings: dict[str, Any]
     secrets: list[str] = []
     logging: LoggingConfig
+    log: str
+    admin_host: str | None = None
+    http: HttpConfig = HttpConfig()
 
 
 class Report(BaseModel):
@@ -35,3 +38,4 @@ class Report(BaseModel):
     state: str
     reason: str = ""
     url: str = ""
+    probe_url: str = ""

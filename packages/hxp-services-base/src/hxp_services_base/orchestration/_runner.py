@@ -43,6 +43,7 @@ class Launch:
         profile: The stack's profile.
         logging: Level and format for the service's log.
         on_status: Called with each thing that the service says of itself.
+        tell: Called with a sentence for the operator when something is amiss that stops nothing.
     """
 
     refs: Mapping[str, str]
@@ -51,6 +52,7 @@ class Launch:
     profile: str
     logging: LoggingConfig
     on_status: Callable[[Status], None]
+    tell: Callable[[str], None] = lambda _sentence: None
 
 
 class Handle(Protocol):
@@ -64,6 +66,10 @@ class Handle(Protocol):
     def pid(self) -> int | None:
         """Its process, where it has one of its own."""
 
+    @property
+    def probe_url(self) -> str:
+        """Where its probes answer; empty where nobody can tell from outside whether it makes progress."""
+
     async def ended(self) -> str:
         """Wait until it is gone, for whatever reason; how it ended, in words."""
 
@@ -73,6 +79,12 @@ class Handle(Protocol):
         Returns:
             Its exit status; 0 after a clean stop.
         """
+
+    async def end(self, *, seconds: float) -> None:
+        """End it although it is hung: woken if it was stopped, drained as far as it goes, killed after `seconds`."""
+
+    def tidy(self) -> None:
+        """Bound what it has written past its log."""
 
 
 class Runner(Protocol):

@@ -1,4 +1,4 @@
-"""A stack is data: services, what each waits for, and how often it may be started again."""
+"""A stack is data: services, what each waits for, how often it may be started again, and when it counts as hung."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hxp_schemas import LoggingConfig
+from hxp_schemas import HttpConfig, LoggingConfig
+from hxp_schemas.deployment import RestartBudget, Watch
 
+from .._context import operations_host
 from ..chassis import PROBE_PORT_OFFSET
 
 if TYPE_CHECKING:
@@ -19,33 +21,6 @@ if TYPE_CHECKING:
 
 class StackError(ValueError):
     """A stack that cannot work; the message says why and what to change."""
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """When a service that died is started again; the budget is a sliding window, not a count for life.
-
-    Attributes:
-        max_restarts: Restarts within `window` after which the stack gives up.
-        window: Seconds.
-        backoff: Seconds before the first restart; doubled each time.
-        backoff_max: Seconds between restarts at the most.
-    """
-
-    max_restarts: int = 5
-    window: float = 300.0
-    backoff: float = 0.5
-    backoff_max: float = 30.0
-
-    def delay(self, earlier: list[float], *, now: float) -> float | None:
-        """Seconds to wait before the next restart, or `None` when the budget is spent.
-
-        Args:
-            earlier: When restarts happened, in seconds of the caller's clock.
-            now: The same clock's present.
-        """
-        recent = sum(1 for at in earlier if now - at < self.window)
-        return None if recent >= self.max_restarts else float(min(self.backoff * 2**recent, self.backoff_max))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +36,13 @@ class Node:
         port: The port it binds; 0 takes a free one (in-process only).
         needs: The services that must be ready before it starts.
         restart: Its restart budget.
+        watch: When it counts as hung; looked at by runners whose services have processes of their own.
         start_timeout: Seconds to become ready in.
         stop_timeout: Seconds from the request to stop until it is killed.
         debug: Whether it logs at DEBUG, whatever the others do.
+        admin_host: The address that its operations bind; loopback unless given.
+        http: Limits of its connections.
+        environment: Variables that its process is given beside those that any program needs.
     """
 
     name: str
@@ -73,10 +52,19 @@ class Node:
     host: str = "127.0.0.1"
     port: int = 0
     needs: tuple[str, ...] = ()
-    restart: Restart = Restart()
+    restart: RestartBudget = field(default_factory=RestartBudget)
+    watch: Watch = field(default_factory=Watch)
     start_timeout: float = 180.0
     stop_timeout: float = 40.0
     debug: bool = False
+    admin_host: str | None = None
+    http: HttpConfig = field(default_factory=HttpConfig)
+    environment: tuple[str, ...] = ()
+
+    @property
+    def operations_host(self) -> str:
+        """The address that its operations bind, on its port + 1000."""
+        return operations_host(self.host, self.admin_host)
 
 
 @dataclass(frozen=True)

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ._supervisor import NodeStatus  # noqa: TC001 - pydantic reads it
+from ._process.mark import ProcessMark  # noqa: TC001 - pydantic reads it
+from ._state_dir import StateDirError, check_owner
+from ._status import NodeStatus  # noqa: TC001 - pydantic reads it
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
 
 STATE_DIR = Path(".hxp")
 """Where a stack keeps its state, beside its `hxp.yaml`."""
 FILE = Path("run") / "stack.json"
-
-
-class ProcessMark(BaseModel):
-    """A process, told apart from a later one with the same number by when it started."""
-
-    model_config = ConfigDict(frozen=True)
-
-    pid: int
-    started: int | None
-
-    @classmethod
-    def of(cls, pid: int) -> ProcessMark:
-        """The mark of a running process."""
-        return cls(pid=pid, started=_started(pid))
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether this very process still runs."""
-        started = _started(self.pid)
-        return started is not None and started == self.started
 
 
 class StackState(BaseModel):
@@ -46,13 +34,23 @@ class StackState(BaseModel):
     services: dict[str, NodeStatus]
 
     def write(self, state_dir: Path) -> None:
-        """Replace the file in one step: a reader sees the old description or the new one, never a part."""
+        """Replace the file in one step: a reader sees the old description or the new one, never a part.
+
+        Raises:
+            OSError: If it cannot be written; the old one stays, and nothing is left beside it.
+        """
         target = state_dir / FILE
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".stack-")
-        with os.fdopen(descriptor, "w") as file:
-            file.write(self.model_dump_json())
-        Path(name).replace(target)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".stack-")  # 0600 by contract
+        draft = Path(name)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(self.model_dump_json())
+            draft.replace(target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise
 
     @classmethod
     def read(cls, state_dir: Path) -> StackState | None:
@@ -63,6 +61,21 @@ class StackState(BaseModel):
             return None
         return state if state.supervisor.is_alive else None
 
+    def signal_supervisor(self, *signals: signal.Signals, state_dir: Path) -> None:
+        """Send the supervisor signals, after everything that the file says of it has been checked.
+
+        Raises:
+            StateDirError: If the file or its folders are not this user's alone.
+            StrangerError: If the process is not the supervisor of this folder's stack.
+            ProcessLookupError: If it is gone.
+        """
+        for path in (state_dir, state_dir / FILE.parent, state_dir / FILE):
+            try:
+                check_owner(path)
+            except OSError as error:
+                raise StateDirError(f"{str(path)!r} cannot be looked at: {error.strerror}") from error
+        self.supervisor.send(*signals, folder=state_dir.absolute().parent, is_ours=is_supervisor)
+
     @staticmethod
     def remove(state_dir: Path) -> None:
         """Forget the stack."""
@@ -70,11 +83,46 @@ class StackState(BaseModel):
             (state_dir / FILE).unlink()
 
 
-def _started(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; `None` when there is none. Source: proc(5), field 22."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else int(fields[19])
+def is_supervisor(command: list[str]) -> bool:
+    """Whether a command line is that of `hxp up`, by whichever way it was started."""
+    if "up" not in command:
+        return False
+    before = command[: command.index("up")]
+    return "hxp_services_base.cli" in before or any(Path(part).name == "hxp" for part in before)
+
+
+class StateKeeper:
+    """Keeps the state file up to date, also over a disk that is full for a while.
+
+    Args:
+        write: Writes the present state.
+        tell: Called with a sentence when writing fails, and when it works again; once each.
+        retry: Seconds until a write that failed is tried again.
+    """
+
+    def __init__(self, write: Callable[[], None], *, tell: Callable[[str], None], retry: float = 1.0) -> None:
+        self._write = write
+        self._tell = tell
+        self._retry = retry
+        self._problem: str | None = None
+
+    def changed(self) -> None:
+        """Write the state now; if that fails, `run` tries again."""
+        try:
+            self._write()
+        except Exception as error:  # noqa: BLE001 - the state file is told about, never a reason to end a stack
+            why = getattr(error, "strerror", None) or repr(error)
+            if self._problem is None:
+                self._tell(f"the state file cannot be written ({why}); `hxp ps` shows an old state until it can")
+            self._problem = why
+        else:
+            if self._problem is not None:
+                self._problem = None
+                self._tell("the state file is written again")
+
+    async def run(self) -> None:
+        """Try again what failed, until cancelled."""
+        while True:
+            await asyncio.sleep(self._retry)
+            if self._problem is not None:
+                self.changed()

@@ -14,7 +14,11 @@ from pydantic_core import to_jsonable_python
 
 from .._state import State
 from ._order import Order, Report
+from ._process.environment import child_environment
+from ._process.output import RawOutput
+from ._process.reports import read_reports
 from ._runner import LaunchError, Status
+from ._state_dir import PRIVATE_UMASK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,12 +31,13 @@ class _Handle:
     """A child process, from launch to reaping."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, *, url: str, log: Path, reports: asyncio.Task[None]
+        self, process: asyncio.subprocess.Process, *, ready: Report, output: RawOutput, reports: asyncio.Task[None]
     ) -> None:
         self._process = process
         self._reports = reports
-        self.url = url
-        self.log = log
+        self._output = output
+        self.url = ready.url
+        self.probe_url = ready.probe_url
 
     @property
     def pid(self) -> int | None:
@@ -44,17 +49,27 @@ class _Handle:
         return f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
     async def stop(self, *, seconds: float) -> int:
+        await self._ask_to_end(seconds, signal.SIGTERM)
+        assert self._process.returncode is not None  # noqa: S101 - it was awaited above
+        return self._process.returncode
+
+    async def end(self, *, seconds: float) -> None:
+        await self._ask_to_end(seconds, signal.SIGTERM, signal.SIGCONT)
+
+    async def _ask_to_end(self, seconds: float, *signals: signal.Signals) -> None:
         if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
+            for number in signals:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.send_signal(number)
             try:
                 await asyncio.wait_for(self._process.wait(), seconds)
             except TimeoutError:
                 kill_group(self._process.pid)
                 await self._process.wait()
         await asyncio.gather(self._reports, return_exceptions=True)
-        assert self._process.returncode is not None  # noqa: S101 - it was awaited above
-        return self._process.returncode
+
+    def tidy(self) -> None:
+        self._output.trim()
 
 
 def kill_group(pid: int) -> None:
@@ -64,51 +79,67 @@ def kill_group(pid: int) -> None:
 
 
 class Subprocesses:
-    """Runs each service as `python -m …`, its output in `STATE_DIR/log/NAME.log`."""
+    """Runs each service as `python -m …`; it logs to `STATE_DIR/log/NAME.log`, and the rest goes into `NAME.out`."""
 
     async def launch(self, node: Node, launch: Launch) -> _Handle:
         """Start `node`; returns when it reports that it is ready.
 
         Raises:
             LaunchError: If it does not become ready in time, or ends first.
+            OSError: If there is no process to be had.
         """
         log = launch.state_dir / "log" / f"{node.name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        ours, theirs = os.pipe()
-        try:
-            with log.open("ab") as output:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    f"{__package__}._child",
-                    str(theirs),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=(theirs,),
-                    start_new_session=True,
-                )
-        except BaseException:
-            os.close(ours)
-            raise
-        finally:
-            os.close(theirs)
-        assert process.stdin is not None  # noqa: S101 - opened as a pipe above
-        process.stdin.write(_order(node, launch).model_dump_json().encode() + b"\n")
-        ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        reports = asyncio.create_task(_read_reports(ours, ready, launch), name=f"reports-{node.name}")
+        order = _order(node, launch, log).model_dump_json().encode() + b"\n"
+        output = RawOutput(log.with_suffix(".out"), limit=launch.logging.rotation.size)
+        before = output.size()
+        process, descriptor = await _spawn(node, launch, output)
+        assert process.stdin is not None  # noqa: S101 - opened as a pipe
+        process.stdin.write(order)
+        ready: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
+        reports = asyncio.create_task(_follow(descriptor, ready, launch), name=f"reports-{node.name}")
         try:
             async with asyncio.timeout(node.start_timeout):
-                url = await ready
+                report = await ready
         except TimeoutError:
             await _end(process, reports)
             raise LaunchError(f"{node.name!r} was not ready within {node.start_timeout:g} s; see {log}") from None
         except BaseException as error:
             await _end(process, reports)
             if isinstance(error, LaunchError) and not str(error):
-                raise LaunchError(f"{node.name!r} ended before it was ready; see {log}") from None
+                words = output.last_words(since=before)
+                last = f" (its last words: {words})" if words else ""
+                raise LaunchError(f"{node.name!r} ended before it was ready; see {log}{last}") from None
             raise
-        return _Handle(process, url=url, log=log, reports=reports)
+        return _Handle(process, ready=report, output=output, reports=reports)
+
+
+async def _spawn(node: Node, launch: Launch, output: RawOutput) -> tuple[asyncio.subprocess.Process, int]:
+    """The child, and our end of the pipe on which it reports."""
+    ours, theirs = os.pipe()
+    written = asyncio.subprocess.DEVNULL
+    try:
+        try:
+            written = output.open()
+        except OSError as error:  # a full disk must not keep a service from running
+            launch.tell(f"what {node.name!r} writes past its log is lost: {output.path}: {error.strerror}")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", f"{__package__}._child", str(theirs)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=written,
+            stderr=written,
+            pass_fds=(theirs,),
+            start_new_session=True,
+            env=child_environment(node.environment),
+            umask=PRIVATE_UMASK,
+        )
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+        if written >= 0:
+            os.close(written)
+    return process, ours
 
 
 async def _end(process: asyncio.subprocess.Process, reports: asyncio.Task[None]) -> None:
@@ -124,23 +155,19 @@ async def _end(process: asyncio.subprocess.Process, reports: asyncio.Task[None])
     await asyncio.gather(reports, return_exceptions=True)
 
 
-async def _read_reports(descriptor: int, ready: asyncio.Future[str], launch: Launch) -> None:
-    """Pass the child's reports on until its end of the pipe closes."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb")
-    )
+async def _follow(descriptor: int, ready: asyncio.Future[Report], launch: Launch) -> None:
+    """Pass the child's reports on; the first that says ready or failed settles the launch, and so does their end."""
+
+    def on_report(report: Report) -> None:
+        if not ready.done() and report.state == "ready":
+            ready.set_result(report)
+        elif not ready.done() and report.state == "failed":
+            ready.set_exception(LaunchError(report.reason))
+        launch.on_status(Status(State(report.state), report.reason))
+
     try:
-        while line := await reader.readline():
-            report = Report.model_validate_json(line)
-            launch.on_status(Status(State(report.state), report.reason))
-            if not ready.done() and report.state == "ready":
-                ready.set_result(report.url)
-            elif not ready.done() and report.state == "failed":
-                ready.set_exception(LaunchError(report.reason))
+        await read_reports(descriptor, on_report=on_report, tell=launch.tell)
     finally:
-        transport.close()
         if not ready.done():
             ready.set_exception(LaunchError(""))
 
@@ -164,7 +191,7 @@ def _secrets(value: Any) -> list[str]:
     return [secret for one in inner for secret in _secrets(one)]
 
 
-def _order(node: Node, launch: Launch) -> Order:
+def _order(node: Node, launch: Launch, log: Path) -> Order:
     return Order(
         use=node.use,
         name=node.name,
@@ -178,4 +205,7 @@ def _order(node: Node, launch: Launch) -> Order:
         settings=_revealed(node.settings.model_dump()),
         secrets=_secrets(node.settings.model_dump()),
         logging=launch.logging,
+        admin_host=node.admin_host,
+        http=node.http,
+        log=str(log),
     )

@@ -1,55 +1,44 @@
-"""A stack at work: started in layers, watched, restarted within its budget, stopped in reverse."""
+"""A stack at work: started in layers, watched from outside, restarted within its budget, stopped in reverse."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import hxp_logging
+
 from .._state import State
+from ._liveness import Verdict, Watcher, ask_livez
+from ._process.usage import Usage, read_usage
+from ._restarts import RestartHistory
 from ._runner import Launch, LaunchError, Status
+from ._status import Board, NodeStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ._restarts import Pause
     from ._runner import Handle, Runner
     from ._stack import Node, Stack
 
-
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
-    """One service of a running stack, as an operator sees it.
-
-    Attributes:
-        name: The service.
-        state: Its state, or `"waiting"` before it is launched, `"restarting"` between two runs.
-        reason: Why, in words.
-        url: Where it answers; empty until it is ready.
-        pid: Its process, where it has one of its own.
-        restarts: How often it was started again.
-        last_exit: How the run before this one ended; empty for the first.
-        since: Seconds of the epoch when it entered the state.
-    """
-
-    name: str
-    state: str = "waiting"
-    reason: str = ""
-    url: str = ""
-    pid: int | None = None
-    restarts: int = 0
-    last_exit: str = ""
-    since: float = field(default_factory=time.time)
+_AFTER_TROUBLE = 1.0
+"""Seconds until a keeper that failed by itself goes on."""
 
 
 class Supervisor:
     """Runs a stack on a runner.
 
+    What keeps a service alive never ends by itself: whatever fails on the way is told and tried again.
+
     Args:
         stack: What to run.
         runner: Where.
         on_change: Called with each change of a service's status.
+        tell: Called with a sentence for the operator when something is amiss that stops nothing; logged unless given.
         clock: Monotonic seconds.
         sleep: Waits between restarts.
 
@@ -68,25 +57,26 @@ class Supervisor:
         runner: Runner,
         *,
         on_change: Callable[[NodeStatus], None] | None = None,
+        tell: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], asyncio.Future[None]] | None = None,
     ) -> None:
         self._stack = stack
         self._runner = runner
-        self._on_change = on_change
+        self._tell_operator = tell or _log_trouble
         self._clock = clock
         self._sleep = sleep or asyncio.sleep
         self._token = secrets.token_urlsafe(32)
         self._handles: dict[str, Handle] = {}
         self._urls: dict[str, str] = {}
-        self._status = {node.name: NodeStatus(node.name) for node in stack.nodes}
+        self._heard: dict[str, Status] = {}
+        self._board = Board(stack, on_change=on_change, tell=self._tell)
         self._keepers: dict[str, asyncio.Task[None]] = {}
-        self._exhausted: asyncio.Future[str] | None = None
 
     @property
     def status(self) -> Mapping[str, NodeStatus]:
         """Every service as it stands."""
-        return dict(self._status)
+        return self._board.shown
 
     async def up(self) -> None:
         """Start every layer; when a service fails, what was started is stopped again.
@@ -94,7 +84,6 @@ class Supervisor:
         Raises:
             LaunchError: Of the first service that did not become ready.
         """
-        self._exhausted = asyncio.get_running_loop().create_future()
         try:
             for layer in self._stack.plan():
                 await _all_or_first_error([self._launch(self._stack.node(name)) for name in layer])
@@ -109,55 +98,147 @@ class Supervisor:
             state_dir=self._stack.state_dir,
             profile=self._stack.profile,
             logging=self._stack.logging_of(node),
-            on_status=lambda status: self._heard(node.name, status),
+            on_status=lambda status: self._on_status(node.name, status),
+            tell=self._tell,
         )
-        self._change(node.name, state=State.STARTING.value, reason="launching", pid=None, url="")
+        self._board.change(node.name, state=State.STARTING.value, reason="launching", pid=None, url="", next_try=None)
         try:
-            handle = await self._runner.launch(node, launch)
+            handle = await self._runner.launch(self._where_it_was(node), launch)
         except LaunchError as error:
-            self._change(node.name, state=State.FAILED.value, reason=str(error))
+            self._board.change(node.name, state=State.FAILED.value, reason=str(error))
             raise
+        except Exception as error:
+            why = f"{node.name!r} cannot be launched: {getattr(error, 'strerror', None) or repr(error)}"
+            self._board.change(node.name, state=State.FAILED.value, reason=why)
+            raise LaunchError(why) from error
         self._handles[node.name] = handle
         self._urls[node.name] = handle.url
-        self._change(node.name, state=State.READY.value, reason="", url=handle.url, pid=handle.pid)
+        self._heard[node.name] = Status(State.READY)
+        self._board.change(
+            node.name, state=State.READY.value, reason="", url=handle.url, pid=handle.pid, budget_spent=False
+        )
         if node.name not in self._keepers:
             self._keepers[node.name] = asyncio.create_task(self._keep(node), name=f"keep-{node.name}")
 
-    def _heard(self, name: str, status: Status) -> None:
+    def _where_it_was(self, node: Node) -> Node:
+        """The node on the port that it had before, since the others know its address."""
+        before = self._urls.get(node.name, "")
+        return replace(node, port=int(before.rpartition(":")[2])) if before and not node.port else node
+
+    def _on_status(self, name: str, status: Status) -> None:
         """A service told its state; that it is ready counts once its address is known, too."""
         if status.state is not State.READY or name in self._handles:
-            self._change(name, state=status.state.value, reason=status.reason)
+            self._heard[name] = status
+            self._board.change(name, state=status.state.value, reason=status.reason)
 
     async def _keep(self, node: Node) -> None:
-        """Start the service again each time it ends, until its budget is spent."""
-        restarts: list[float] = []
+        """Start the service again each time it ends, soon at first and now and then once its budget is spent."""
+        history = RestartHistory(node.restart)
         while True:
-            ending = await self._handles[node.name].ended()
-            del self._handles[node.name]
-            while True:
-                delay = node.restart.delay(restarts, now=self._clock())
-                if delay is None:
-                    why = f"{node.name!r} {ending}, after {len(restarts)} restarts; its restart budget is spent"
-                    self._change(node.name, state=State.FAILED.value, reason=why, pid=None)
-                    if self._exhausted is not None and not self._exhausted.done():
-                        self._exhausted.set_result(why)
-                    return
-                why = f"{ending}; starting again in {delay:g} s"
-                self._change(node.name, state="restarting", reason=why, pid=None, last_exit=ending)
-                await self._sleep(delay)
-                restarts.append(self._clock())
-                self._change(node.name, restarts=self._status[node.name].restarts + 1)
-                try:
-                    await self._launch(node)
-                except LaunchError as error:
-                    ending = str(error)
-                else:
-                    break
+            try:
+                await self._keep_one_run(node, history)
+            except Exception as error:  # noqa: BLE001 - nothing but the end of the stack may end what keeps a service alive
+                self._tell(f"the keeper of {node.name!r} failed and goes on: {error!r}")
+                await asyncio.sleep(_AFTER_TROUBLE)
 
-    async def exhausted(self) -> str:
-        """Wait until a service has spent its restart budget; which, and why."""
-        assert self._exhausted is not None, "up() comes first"  # noqa: S101 - a programming error
-        return await asyncio.shield(self._exhausted)
+    async def _keep_one_run(self, node: Node, history: RestartHistory) -> None:
+        """From a run to the next one."""
+        ending = await self._ending(node)
+        self._handles.pop(node.name, None)
+        while True:
+            pause = history.ended(now=self._clock())
+            self._tell_pause(node, ending, pause)
+            await self._wait(node, pause)
+            history.began(now=self._clock())
+            self._board.change(node.name, restarts=self._board.own(node.name).restarts + 1)
+            try:
+                await self._launch(node)
+            except LaunchError as error:
+                ending = str(error)
+            else:
+                return
+
+    async def _ending(self, node: Node) -> str:
+        """Wait until the present run has ended, by itself or because it was hung; how, in words."""
+        handle = self._handles.get(node.name)
+        if handle is None:  # the keeper failed between two runs
+            return self._board.own(node.name).last_exit or "it is not running"
+        ended = asyncio.create_task(handle.ended(), name=f"ended-{node.name}")
+        watching = asyncio.create_task(self._watch(node, handle), name=f"watch-{node.name}")
+        try:
+            await asyncio.wait({ended, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                return ended.result()
+            why = watching.result()
+            self._board.change(node.name, state=State.DRAINING.value, reason=f"{why}; it is being replaced")
+            await handle.end(seconds=node.watch.grace)
+            return f"{why}; {await ended}"
+        finally:
+            for task in (ended, watching):
+                task.cancel()
+            await asyncio.gather(ended, watching, return_exceptions=True)
+
+    async def _watch(self, node: Node, handle: Handle) -> str:
+        """Ask the service for progress until it is hung; why. Without a place to ask, wait for ever."""
+        name = node.name
+
+        async def ask() -> str | None:
+            with contextlib.suppress(Exception):
+                handle.tidy()
+            return await ask_livez(handle.probe_url, seconds=node.watch.timeout) if handle.probe_url else None
+
+        def usage() -> Usage | None:
+            return read_usage(handle.pid) if handle.pid is not None else None
+
+        def on_verdict(verdict: Verdict, reason: str) -> None:
+            if verdict is not Verdict.ALIVE:
+                self._board.change(name, state="unresponsive", reason=reason)
+            elif self._board.own(name).state == "unresponsive":
+                heard = self._heard[name]
+                self._board.change(name, state=heard.state.value, reason=heard.reason)
+
+        while True:
+            try:
+                return await Watcher(node.watch, ask=ask, usage=usage).until_hung(on_verdict)
+            except Exception as error:  # noqa: BLE001 - a watch that fails is begun anew
+                self._tell(f"the watch of {name!r} failed and begins anew: {error!r}")
+                await asyncio.sleep(_AFTER_TROUBLE)
+
+    def _tell_pause(self, node: Node, ending: str, pause: Pause) -> None:
+        soon = f"{ending}; starting again in {pause.seconds:g} s"
+        late = (
+            f"{node.name!r} {ending}, after {pause.restarts} restarts; its restart budget is spent; next try in "
+            f"{pause.seconds:g} s"
+        )
+        self._board.change(
+            node.name,
+            state=State.FAILED.value if pause.spent else "restarting",
+            reason=late if pause.spent else soon,
+            pid=None,
+            last_exit=ending,
+            next_try=time.time() + pause.seconds,
+            budget_spent=pause.spent,
+        )
+
+    async def _wait(self, node: Node, pause: Pause) -> None:
+        """Wait before a start; a long wait ends early when what was missing has come back."""
+        if not (pause.spent and self._board.away(node.name)):
+            await self._sleep(pause.seconds)
+            return
+        waits = (
+            asyncio.ensure_future(self._sleep(pause.seconds)),
+            asyncio.ensure_future(self._board.until_needs_serve(node.name)),
+        )
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    def _tell(self, sentence: str) -> None:
+        with contextlib.suppress(Exception):  # telling is bookkeeping, too
+            self._tell_operator(sentence)
 
     async def down(self) -> dict[str, int]:
         """Stop every service, those that need others first.
@@ -173,23 +254,17 @@ class Supervisor:
             running = [name for name in layer if name in self._handles]
             stops = [self._handles[name].stop(seconds=self._stack.node(name).stop_timeout) for name in running]
             for name in running:
-                self._change(name, state=State.DRAINING.value, reason="the stack is stopping")
+                self._board.change(name, state=State.DRAINING.value, reason="the stack is stopping")
             for name, result in zip(running, await asyncio.gather(*stops, return_exceptions=True), strict=True):
                 statuses[name] = result if isinstance(result, int) else 1
                 reason = "" if statuses[name] == 0 else f"exit status {result}"
-                self._change(name, state=State.STOPPED.value, reason=reason, pid=None)
+                self._board.change(name, state=State.STOPPED.value, reason=reason, pid=None)
                 del self._handles[name]
         return statuses
 
-    def _change(self, name: str, **changes: object) -> None:
-        before = self._status[name]
-        if "state" in changes and changes["state"] != before.state:
-            changes["since"] = time.time()
-        after = replace(before, **changes)  # type: ignore[arg-type]  # the callers above name real fields
-        if after != before:
-            self._status[name] = after
-            if self._on_change is not None:
-                self._on_change(after)
+
+def _log_trouble(sentence: str) -> None:
+    hxp_logging.get_logger("hxp.supervisor").warning("trouble", detail=sentence)
 
 
 async def _all_or_first_error(launches: list[object]) -> None:
