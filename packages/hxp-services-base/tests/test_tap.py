@@ -153,6 +153,12 @@ def test_every_choice_must_finish() -> None:
     assert tap.end is StreamEnd.OPEN
 
 
+def test_choices_may_share_an_event() -> None:
+    choices = [{"index": index, "delta": {}, "finish_reason": reason} for index, reason in ((0, None), (1, "stop"))]
+    tap, _ = fed(content("a") + event(choices=choices) + FINISH + DONE, [])
+    assert tap.end is StreamEnd.COMPLETE
+
+
 def test_a_last_event_that_is_torn_is_dropped() -> None:
     tap, passed = fed(content("a") + content("b")[:-8], [])
     assert (tap.end, passed) == (StreamEnd.OPEN, content("a"))

@@ -106,7 +106,7 @@ async def test_a_client_that_leaves_is_billed_for_its_prompt_and_what_it_has(gat
         assert record.completion_tokens >= 20
 
 
-@pytest.mark.parametrize("after", [1, 20, 33, 64, 100])
+@pytest.mark.parametrize("after", [1, 20, 65, 100, 200])
 async def test_a_killed_gateway_has_on_record_what_its_client_has_less_a_bound(
     gateway: Gateway, tmp_path: Path, after: int
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -102,9 +101,14 @@ class Items(Generic[T]):
             self._settled = True
             if self._guard is not None and error is None:
                 self._guard.completed += 1
-            with ExitStack() as stack:  # each one, even if another raises
-                for finish in reversed(self._finishers):
-                    stack.callback(finish, error)
+            failure: BaseException | None = None
+            for finish in self._finishers:  # each one, even if another raises; the innermost came first
+                try:
+                    finish(error)
+                except BaseException as raised:  # noqa: BLE001 (raised below, when all have had their turn)
+                    failure = raised
+            if failure is not None:
+                raise failure
 
     async def close(self) -> None:
         """Leave the stream: before its end, that says nothing about the target."""

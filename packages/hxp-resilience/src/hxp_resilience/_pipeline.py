@@ -49,6 +49,7 @@ class Pipeline:
                 raise TypeError(f"a pipeline is made of policies, and {policy!r} is none")
         self.policies = policies
         self.name = name
+        self._stream_layers: list[Callable[..., Awaitable[Any]]] | None = None
         self.__dict__["call"] = self._frame(asynchronous=True)  # in the place of the method, which only declares it
         for hook in hooks:
             self.watch(hook)
@@ -126,9 +127,11 @@ class Pipeline:
         Returns:
             A context manager of the items; leaving it early closes the stream.
         """
-        from ._stream import OpenStream  # noqa: PLC0415 (only streams pay for it)
+        from ._stream import OpenStream, layers_of  # noqa: PLC0415 (only streams pay for it)
 
-        return OpenStream(self.flat(), (function, args, kwargs))
+        if self._stream_layers is None:
+            self._stream_layers = layers_of(self.flat())
+        return OpenStream(self._stream_layers, (function, args, kwargs))
 
     def watch(self, hook: Hook) -> None:
         """Tell this hook of the events of all policies and of their budgets from now on."""

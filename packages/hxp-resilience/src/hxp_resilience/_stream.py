@@ -130,34 +130,51 @@ class StreamGuard(BasePolicy[StreamGuardOptions]):
         return None if shadow else broken(message, committed=committed)
 
 
+def layers_of(policies: Iterable[Policy]) -> list[Callable[..., Awaitable[Any]]]:
+    """Return the functions that open a stream through policies: each takes the next one, and what that takes.
+
+    Args:
+        policies: From the outside to the inside.
+
+    Returns:
+        The functions from the inside to the outside; the first takes the function that returns the stream.
+    """
+    known = list(policies)
+    guard = next((policy for policy in known if isinstance(policy, StreamGuard)), None)
+    layers: list[Callable[..., Awaitable[Any]]] = [partial(_begin, guard)]
+    for policy, counted in reversed(list(zip(known, counted_outside(known), strict=True))):
+        if hasattr(policy, "hold"):
+            layers.append(partial(_held, policy))
+        elif counted and hasattr(policy, "counted_fragment"):
+            layers.append(fuse([(policy, policy.counted_fragment)], asynchronous=True))
+        elif counted and hasattr(policy, "call_counted"):
+            layers.append(policy.call_counted)
+        elif not isinstance(policy, StreamGuard):
+            layers.append(policy.call)
+    return layers
+
+
 class OpenStream(Generic[T]):
     """The context of one stream; entering it opens the stream through the policies.
 
     Args:
-        policies: From the outside to the inside.
-        call: What returns the stream, with its arguments.
+        layers: The functions that open a stream through the policies; see `layers_of`.
+        call: The function that returns the stream, with its arguments.
     """
 
     def __init__(
-        self, policies: Iterable[Policy], call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+        self,
+        layers: Iterable[Callable[..., Awaitable[Any]]],
+        call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]],
     ) -> None:
-        self._policies = list(policies)
+        self._layers = layers
         self._call = call
         self._items: Items[T] | None = None
 
     async def __aenter__(self) -> Items[T]:
-        function, args, kwargs = self._call
-        guard = next((policy for policy in self._policies if isinstance(policy, StreamGuard)), None)
-        opening: Callable[..., Awaitable[Any]] = partial(_begin, guard, function)
-        for policy, counted in reversed(list(zip(self._policies, counted_outside(self._policies), strict=True))):
-            if hasattr(policy, "hold"):
-                opening = partial(_held, policy, opening)
-            elif counted and hasattr(policy, "counted_fragment"):
-                opening = partial(fuse([(policy, policy.counted_fragment)], asynchronous=True), opening)
-            elif counted and hasattr(policy, "call_counted"):
-                opening = partial(policy.call_counted, opening)
-            elif not isinstance(policy, StreamGuard):
-                opening = partial(policy.call, opening)
+        opening, args, kwargs = self._call
+        for layer in self._layers:
+            opening = partial(layer, opening)
         self._items = await _as_items(await opening(*args, **kwargs))
         return self._items
 

@@ -1,7 +1,8 @@
 """Watching an OpenAI event stream go by: its tokens are counted, its end is judged, its events pass as they came.
 
 A plain event, one `data:` line of a delta, is recognized by substring searches and never parsed: a string inside JSON
-cannot hold an unescaped quotation mark, so `"usage":{` found in an event is the field and not somebody's text.
+cannot hold an unescaped quotation mark, so `"usage"` found in an event is the field and not somebody's text. Once one
+is known, those that differ from it in their text alone are recognized by their beginning and end.
 Every other legal framing (fields in any order, comments, CR, CRLF, a byte order mark, data over several lines) is read
 by the decoder of `hxp_schemas.sse`.
 """
@@ -25,6 +26,8 @@ MAX_TOKENS = 2**31 - 1
 
 _MAX_CHOICES = 128
 _END_OF_EVENT = b"\n\n"
+_NO_FRAME = (_END_OF_EVENT, _END_OF_EVENT)
+"""The surroundings of no event."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -79,7 +82,7 @@ class StreamTap:
         self._pending_size = 0
         self._decoder: sse.SSEDecoder | None = None  # once a carriage return has been seen
         self._started = False
-        self._plain = False  # no byte order mark and no carriage return so far
+        self._frame = _NO_FRAME
         self._ended = False
         self._seen: set[int] = set()
         self._finished: set[int] = set()
@@ -99,9 +102,6 @@ class StreamTap:
         Raises:
             GarbageStreamError: If an event has no end within `MAX_EVENT` bytes.
         """
-        if self._plain and not self._pending and _is_plain_delta(chunk):
-            self._see_plain(chunk)
-            return chunk
         if self._decoder is not None:
             return self._decode(self._decoder, chunk)
         if self._started and not _ends_event(self._pending, chunk):
@@ -113,9 +113,8 @@ class StreamTap:
                 self._keep(data)
                 return b""
             data = data.removeprefix(_BYTE_ORDER_MARK)
-            self._started = self._plain = True
+            self._started = True
         if b"\r" in data:
-            self._plain = False
             self._decoder = sse.SSEDecoder(max_line=MAX_EVENT, max_event=MAX_EVENT)
             return self._decode(self._decoder, data)
         whole, end, rest = data.rpartition(_END_OF_EVENT)
@@ -152,9 +151,29 @@ class StreamTap:
         return tail
 
     def _passed(self, blocks: Iterable[bytes]) -> bytes:
-        """Take notice of event blocks and return those that are to be sent on."""
-        kept = [passed for block in blocks if block and (passed := self._pass(block.strip(b"\n")))]
-        return b"".join(kept)
+        """Take notice of event blocks and return those that are to be sent on, with their blank lines."""
+        kept: list[bytes] = []
+        plain = 0
+        head, tail = self._frame
+        shortest = len(head) + len(tail)
+        for block in blocks:
+            if len(block) > shortest and block.startswith(head) and block.endswith(tail):
+                text = block[len(head) : -len(tail)]
+                if b'"' not in text and b"\\" not in text and b"\n" not in text:
+                    plain += 1
+                    kept.append(block)
+                    continue
+            if _is_plain_delta(block):
+                plain += b'"role"' not in block or not _has_empty_content(block)
+                kept.append(block)
+                head, tail = self._frame = _frame_of(block)
+                shortest = len(head) + len(tail)
+            elif block and (passed := self._pass(block.strip(b"\n"))):
+                kept.append(passed.removesuffix(_END_OF_EVENT))
+        if plain:
+            self._seen.add(0)
+            self.content_events += plain
+        return _END_OF_EVENT.join([*kept, b""]) if kept else b""
 
     def _pass(self, block: bytes) -> bytes:
         if block.startswith(b"data:") and b"\n" not in block:
@@ -181,15 +200,7 @@ class StreamTap:
         if payload == b"[DONE]":
             self.done = True
             return self._usage_frame() + frame
-        if name is None and _is_plain_delta(frame):
-            self._see_plain(frame)
-            return frame
         return self._read(payload, name, frame)
-
-    def _see_plain(self, frame: bytes) -> None:
-        self._seen.add(0)
-        if b'"role"' not in frame or not _has_empty_content(frame):
-            self.content_events += 1
 
     def _read(self, payload: bytes, name: str | None, frame: bytes) -> bytes:
         try:
@@ -272,21 +283,27 @@ def _ends_event(pending: list[bytes], chunk: bytes) -> bool:
     return across or _END_OF_EVENT in chunk or b"\r" in chunk
 
 
-def _is_plain_delta(frame: bytes) -> bool:
-    """Return whether a frame is one unfinished delta of the first choice, and nothing else."""
+def _is_plain_delta(block: bytes) -> bool:
+    """Return whether an event is one unfinished delta of the first choice, and nothing else."""
     return (
-        frame.find(b"\n") == len(frame) - 2
-        and frame.startswith(b"data:")
-        and frame.endswith(_END_OF_EVENT)
-        and (b'"index":0' in frame or b'"index": 0' in frame)
-        and (b'"finish_reason":null' in frame or b'"finish_reason": null' in frame or b'"finish_reason"' not in frame)
-        and b'"choices"' in frame
-        and b'"usage":{' not in frame
-        and b'"usage": {' not in frame
-        and b'"error"' not in frame
-        and b"\\u00" not in frame  # a key may be spelled with escapes
-        and b"\r" not in frame
+        (b'"finish_reason":null' in block or b'"finish_reason": null' in block)
+        and (b'"index":0' in block or b'"index": 0' in block)
+        and block.startswith(b"data:")
+        and b"\n" not in block
+        and block.count(b'"finish_reason"') == 1
+        and (b'"usage"' not in block or b'"usage":null' in block or b'"usage": null' in block)
+        and b'"error"' not in block
+        and b"\\u00" not in block  # a key may be spelled with escapes
     )
+
+
+def _frame_of(block: bytes) -> tuple[bytes, bytes]:
+    """Return what surrounds the text of a plain delta: the next ones are like it but for their text."""
+    head, found, rest = block.partition(b'"content":"')
+    text, quote, tail = rest.partition(b'"')
+    if not found or not quote or b"\\" in text:
+        return _NO_FRAME
+    return head + found, quote + tail
 
 
 def _has_empty_content(frame: bytes) -> bool:

@@ -9,6 +9,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -72,8 +74,8 @@ def estimate_prompt_tokens(body: bytes) -> int:
     The engine's own count is at most the number of those bytes plus what its chat template adds.
     """
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
         return 0
     members = [document.get(name) for name in _PROMPT_MEMBERS] if isinstance(document, dict) else []
     text_bytes = ids = 0

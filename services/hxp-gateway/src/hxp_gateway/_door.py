@@ -23,11 +23,12 @@ from hxp_services_base.chassis import (
     respond,
 )
 
+from ._document import estimate_prompt_tokens
 from ._entry import JournalEntry
 from ._routing import RoutedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
     from typing import Any
 
     from hxp_logging import Logger
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _GENERATION = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 _KEY = "hxp.key"
 _TENANT = TENANT_HEADER.decode()
+_SHORT_BODY = 64 * 1024
 _MAY_BE_UNKNOWN_OPTION = frozenset({400, 422})
 _JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -139,6 +141,7 @@ class Door:
             started_at=datetime.now(UTC),
             stream=request.is_stream,
             upstream=upstream,
+            **_prompt_estimate(request.received),
         )
         try:
             self._journal.intend(record)
@@ -199,6 +202,13 @@ class Door:
             await _whole(entry, response, send, upstream=upstream)
 
 
+def _prompt_estimate(body: bytes) -> dict[str, Any]:
+    """Return the tokens on record should the process be killed; a long prompt is estimated when its answer moves."""
+    if len(body) > _SHORT_BODY:
+        return {}
+    return {"prompt_tokens": estimate_prompt_tokens(body), "estimated": True}
+
+
 async def _whole(entry: JournalEntry, response: UpstreamResponse, send: Send, *, upstream: str) -> None:
     body = await response.read()
     try:
@@ -228,25 +238,17 @@ async def _stream(
 ) -> None:
     """Pass the events on as they come; the first one commits the response."""
     started = False
-
-    async def pass_on(events: bytes) -> None:
-        nonlocal started
-        if not events:
-            return
-        entry.tokens = tap.tokens
-        if tap.end is StreamEnd.COMPLETE:
-            entry.complete()
-        else:
-            entry.note(journal)
-        if not started:
-            await send({"type": "http.response.start", "status": 200, "headers": [_EVENTS]})
-            started = True
-        await send({"type": "http.response.body", "body": events, "more_body": True})
-
+    entry.stream = tap
     try:
-        async for chunk in response.chunks():
-            await pass_on(tap.feed(chunk))
-        await pass_on(tap.finish())
+        async for events in _events(response, tap):
+            if tap.done and tap.end is StreamEnd.COMPLETE:
+                entry.complete()
+            else:
+                entry.note(journal)
+            if not started:
+                await send({"type": "http.response.start", "status": 200, "headers": [_EVENTS]})
+                started = True
+            await send({"type": "http.response.body", "body": events, "more_body": True})
     except GarbageStreamError as error:
         response.failed()
         raise ServiceError.of(502, "upstream_garbage", f"the upstream's stream cannot be read: {error}") from error
@@ -260,6 +262,16 @@ async def _stream(
         await send({"type": "http.response.body", "body": b"" if tap.done else DONE})
         return
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _events(response: UpstreamResponse, tap: StreamTap) -> AsyncIterator[bytes]:
+    """Yield whole events as they come, and what the tap adds at the end."""
+    feed = tap.feed
+    async for chunk in response.chunks():
+        if events := feed(chunk):
+            yield events
+    if events := tap.finish():
+        yield events
 
 
 def _refusal(response: UpstreamResponse, body: bytes, upstream: str) -> ServiceError:

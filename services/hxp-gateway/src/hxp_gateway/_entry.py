@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hxp_schemas import ErrorInfo, UsageRecord
+    from hxp_services_base import StreamTap
     from hxp_services_base.chassis import Exchange
 
     from ._journal import Journal
 
-NOTE_TOKENS = 32
+NOTE_TOKENS = 64
 """Tokens of a stream that a client may have beyond what the journal says of it, should the process be killed."""
 NOTE_SECONDS = 1.0
 """Seconds after which a stream that has moved is noted, however few tokens came."""
@@ -50,6 +51,7 @@ class JournalEntry:
         "_prompt_estimate",
         "_write",
         "has_begun",
+        "stream",
         "text_bytes",
         "tokens",
     )
@@ -69,11 +71,13 @@ class JournalEntry:
         self._write = write
         self._clock = clock
         self._is_settled = False
-        self._noted_at = float("-inf")
+        self._noted_at = clock()
         self._noted_tokens = 0
         self._prompt_estimate: int | None = None
         self.tokens = TokenCount(0, 0, is_exact=False)
-        """Tokens so far, as the engine or the events of the stream say."""
+        """Tokens of a whole answer, as the engine says."""
+        self.stream: StreamTap | None = None
+        """A stream that is passed on, whose events say how many tokens there are."""
         self.text_bytes = 0
         """Bytes of text in a whole answer that no engine has counted."""
         self.has_begun = False
@@ -81,12 +85,13 @@ class JournalEntry:
 
     def note(self, journal: Journal) -> None:
         """Put on record how far a stream has come, before its bytes are sent on; most calls have nothing to note."""
-        fresh = self.tokens.completion - self._noted_tokens
+        tokens = 0 if self.stream is None else self.stream.content_events
+        fresh = tokens - self._noted_tokens
         if fresh <= 0 or (fresh < NOTE_TOKENS and self._clock() - self._noted_at < NOTE_SECONDS):
             return
-        self._noted_tokens = self.tokens.completion
+        self._noted_tokens = tokens
         self._noted_at = self._clock()
-        journal.note_progress(self._intent.request_id, self._estimated_prompt(), self.tokens.completion)
+        journal.note_progress(self._intent.request_id, self._estimated_prompt(), tokens)
 
     def complete(self) -> None:
         """Settle with the whole answer."""
@@ -110,11 +115,12 @@ class JournalEntry:
 
     def _counted(self) -> tuple[int, int, bool]:
         """Return the tokens of prompt and answer, and whether they are an estimate."""
-        if self.tokens.is_exact:
-            return self.tokens.prompt, self.tokens.completion, False
+        tokens = self.tokens if self.stream is None else self.stream.tokens
+        if tokens.is_exact:
+            return tokens.prompt, tokens.completion, False
         if not self.has_begun:
             return 0, 0, False  # refused, or never sent: nothing was worked on
-        completion = max(self.tokens.completion, estimate_text_tokens(self.text_bytes))
+        completion = max(tokens.completion, estimate_text_tokens(self.text_bytes))
         return self._estimated_prompt(), completion, True
 
     def _settle(self, status: str, *, http_status: int | None, error_code: str | None) -> None:

@@ -84,6 +84,7 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._lock = _locked(folder)
         self._open: dict[str, UsageRecord] = {}
+        self._progress: dict[str, tuple[int, int]] = {}  # of open requests: tokens of prompt and answer so far
         self._unwritten: dict[str, bytes] = {}
         self._descriptor: int | None = None
         self._size = self._head_size = 0
@@ -98,7 +99,7 @@ class Journal:
         """Why the disk refused the last write; None while all is well."""
         self._segments = segments_in(folder)
         self._recover()
-        orphans = list(self._open.values())
+        orphans = [self._as_it_stands(record) for record in self._open.values()]
         self.recovered = len(orphans)
         """Requests of earlier processes that were under way and are now settled as they were intended: `unknown`."""
         for record in orphans:
@@ -144,6 +145,7 @@ class Journal:
             self._progressed(str(line["request_id"]), int(line["prompt_tokens"]), int(line["completion_tokens"]))
         elif kind == "settled":
             self._open.pop(str(line["request_id"]), None)
+            self._progress.pop(str(line["request_id"]), None)
             self.backlog += after > self._last_shipped
         elif kind == "begin":
             self._last_shipped = Position(*map(int, line["shipped"]))
@@ -181,12 +183,19 @@ class Journal:
             return  # told by `problem`
 
     def _progressed(self, request_id: str, prompt_tokens: int, completion_tokens: int) -> bool:
-        record = self._open.get(request_id)
-        if record is None:
+        if request_id not in self._open:
             return False
-        counts = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "estimated": True}
-        self._open[request_id] = record.model_copy(update=counts)
+        self._progress[request_id] = prompt_tokens, completion_tokens
         return True
+
+    def _as_it_stands(self, record: UsageRecord) -> UsageRecord:
+        """Return an open record with the progress that was noted."""
+        progress = self._progress.get(record.request_id)
+        if progress is None:
+            return record
+        prompt, completion = progress
+        counts = {"prompt_tokens": prompt, "completion_tokens": completion, "estimated": True}
+        return record.model_copy(update=counts)
 
     def settle(self, record: UsageRecord) -> None:
         """Put on record how a request ended.
@@ -197,6 +206,7 @@ class Journal:
         """
         if self._open.pop(record.request_id, None) is None:
             raise ValueError(f"request {record.request_id!r} is not open in the journal; each is settled exactly once")
+        self._progress.pop(record.request_id, None)
         self.backlog += 1
         line = _line(b"settled", record)
         try:
@@ -346,7 +356,7 @@ class Journal:
         number = self._segments[-1] + 1 if self._segments else 1
         shipped = self._last_shipped
         begin = {"kind": "begin", "shipped": [shipped.segment, shipped.offset], "backlog": self.backlog}
-        lines = [_line(b"intent", record) for record in self._open.values()]
+        lines = [_line(b"intent", self._as_it_stands(record)) for record in self._open.values()]
         head = b"\n".join([*lines, orjson.dumps(begin), b""])
         try:
             descriptor = begin_segment(segment_path(self._folder, number), head)
