@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import math
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import hxp_logging
 import uvloop
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
 
     from hxp_schemas import LogRotation
 
+    from .._service import BaseService
     from .._state import Transition
 
 _DAY = 86_400.0
+_END_MARGIN = 30.0
 
 
 async def run(order: Order, report: Callable[[Report], None]) -> int:
@@ -67,8 +70,14 @@ async def run(order: Order, report: Callable[[Report], None]) -> int:
     await asyncio.wait({told, failed}, return_when=asyncio.FIRST_COMPLETED)
     reason = failed.result() if failed.done() else told.result()
     failed.cancel()
+    _end_at_the_latest(host.service)
     status = await host.stop(reason)
     return 1 if failed.done() and not failed.cancelled() else status
+
+
+def _end_at_the_latest(service: BaseService[Any]) -> None:
+    """Have the kernel end this process if its own end hangs, since the parent that would may be gone."""
+    signal.alarm(math.ceil(service.lame_duck + service.drain_timeout + service.stop_timeout + _END_MARGIN))
 
 
 def _host(order: Order, report: Callable[[Report], None]) -> ServiceHost:
