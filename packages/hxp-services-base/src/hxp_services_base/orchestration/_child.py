@@ -25,6 +25,7 @@ from .._orphans import die_with_parent
 from .._state import State
 from ..chassis import PortInUseError, ServiceHost
 from ._order import Order, Report
+from ._process.output import rotation_of
 from ._process.reports import Reporter
 from ._registry import service_type
 from ._stack import StackError
@@ -33,12 +34,9 @@ from ._state_dir import PRIVATE_UMASK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hxp_schemas import LogRotation
-
     from .._service import BaseService
     from .._state import Transition
 
-_DAY = 86_400.0
 _END_MARGIN = 30.0
 
 
@@ -147,16 +145,6 @@ class _Unfailing:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
-
-
-def rotation_of(config: LogRotation) -> hxp_logging.Rotation:
-    """A stack's rotation as the log's own options."""
-    return hxp_logging.Rotation(
-        size=config.size,
-        every=config.every,
-        keep=config.keep,
-        keep_for=None if config.keep_days is None else config.keep_days * _DAY,
-    )
 
 
 def _logging(order: Order) -> hxp_logging.Logging:
