@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -137,6 +138,24 @@ def test_a_state_folder_that_becomes_read_only_stops_nobody(folder: Path) -> Non
         finally:
             subprocess.run(["umount", "-l", str(disk)], check=False)
         until(lambda: stack.state["services"]["a"]["restarts"] == 1, 10)
+
+
+def test_a_supervisor_without_descriptors_ends_nobody_and_goes_on_when_there_are_some(folder: Path) -> None:
+    """D5."""
+    with detached_stack(folder) as stack:
+        supervisor, pid, url = stack.state["supervisor"]["pid"], stack.pid("a"), stack.url("a")
+        _, most = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (3, most))
+        watched = time.monotonic() + 8  # longer than the silence after which a service would be hung
+        until(lambda: time.monotonic() > watched)
+        assert answers(url)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not answers(url), 5)
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (most, most))
+        until(lambda: answers(url), 40)
+        services = stack.state["services"]
+        assert services["b"]["restarts"] == 0
+        until(lambda: stack.state["services"]["a"]["state"] == "ready", 20)
 
 
 def told_once(folder: Path, *arguments: str, status: int = 1) -> str:

@@ -84,6 +84,31 @@ def test_whichever_service_is_stopped_is_told_and_launched_again_within_15_secon
         assert "HXP" in stack.hxp("chat", "What is HXP?").stdout
 
 
+def test_a_model_that_keeps_dying_leaves_the_rest_serving_and_comes_back_by_itself(tmp_path: Path) -> None:
+    """One spent restart budget ended the whole stack."""
+    dying = "tiny: {{use: hxp-model, restart: {{max_restarts: 1, backoff: 0.1, retry: 10, retry_max: 10}},"
+    (tmp_path / "hxp.yaml").write_text(HXP_YAML.replace("tiny: {{use: hxp-model,", dying, 1).format(*free_ports(3)))
+    with detached_stack(tmp_path) as stack:
+        for restarts in (1, 2):
+            os.kill(stack.pid("tiny"), signal.SIGKILL)
+            if restarts == 1:
+                wait_for(lambda: stack.state["services"]["tiny"]["restarts"] == 1, 10)
+                wait_for(lambda: stack.state["services"]["tiny"]["state"] == "ready", 30)
+        wait_for(lambda: stack.state["services"]["tiny"]["budget_spent"], 10)
+        services = stack.state["services"]
+        assert services["tiny"]["state"] == "failed"
+        assert "its restart budget is spent; next try in 10 s" in services["tiny"]["reason"]
+        assert services["tiny"]["next_try"] > time.time() - 1
+        assert services["gateway"]["state"] == "degraded"
+        assert services["ledger"]["state"] == "ready"
+        assert "next try in 10 s (now: in" in " ".join(stack.hxp("ps").stdout.split())
+        refused = stack.hxp("chat", "What is HXP?", "-m", "hxp-tiny", check=False)
+        assert refused.returncode == 1
+        assert "Traceback" not in refused.stderr
+        wait_for(lambda: stack.state["services"]["tiny"]["state"] == "ready", 40)
+        wait_for(lambda: "HXP" in stack.hxp("chat", "What is HXP?", "-m", "hxp-tiny", check=False).stdout, 40)
+
+
 @contextlib.contextmanager
 def busy_machine(count: int) -> Iterator[None]:
     """Every processor has more to do than it can."""

@@ -99,6 +99,16 @@ def test_what_a_forged_state_says_reaches_the_terminal_as_text(tmp_path: Path, v
         assert text in shown.stdout
 
 
+def test_a_reason_that_looks_like_markup_is_told_whole(tmp_path: Path) -> None:
+    port = free_ports(1)[0]
+    config = f"services:\n  a: {{use: hxp-model, port: {port}, config: {{model: '/no/[/x]/[ledger].gguf'}}}}\n"
+    (tmp_path / "hxp.yaml").write_text(config)
+    for arguments in (["up"], ["up", "--detach"]):
+        told = hxp(tmp_path, *arguments)
+        assert told.returncode == 1
+        assert "there is no file '/no/[/x]/[ledger].gguf'" in told.stdout
+
+
 def test_numbers_that_are_no_process_are_no_stack(tmp_path: Path) -> None:
     for pid in (0, -1, 2**70):
         run = tmp_path / ".hxp" / "run"

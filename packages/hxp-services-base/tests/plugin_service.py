@@ -21,6 +21,7 @@ class ProbeSettings(Settings):
     secret: SecretStr = SecretStr("")
     refuse: bool = False
     hang: bool = False
+    hang_at_end: bool = False
     exit_at_start: bool = False
 
 
@@ -40,6 +41,10 @@ class ProbeService(BaseService[ProbeSettings]):
             os._exit(7)
         if self.settings.hang:
             await asyncio.Event().wait()
+
+    async def stop(self, context: Context) -> None:
+        if self.settings.hang_at_end:
+            time.sleep(60)  # noqa: ASYNC251 - nothing but a signal ends it
 
     def asgi(self, inner: ASGIApp) -> ASGIApp:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -123,6 +123,12 @@ def test_ps_logs_and_doctor_tell_what_runs(up: subprocess.Popen[str]) -> None:
     assert f"runs as process {up.pid}" in hxp("doctor").output
 
 
+def test_a_terminal_that_is_closed_drains_the_stack(up: subprocess.Popen[str]) -> None:
+    up.send_signal(signal.SIGHUP)
+    output, _ = up.communicate(timeout=30)
+    assert (up.returncode, "SIGHUP: draining" in output) == (0, True)
+
+
 def test_a_supervisor_that_is_stopped_is_told_and_hears_of_down_all_the_same(up: subprocess.Popen[str]) -> None:
     os.kill(up.pid, signal.SIGSTOP)
     until(lambda: "is stopped, so this may be old" in hxp("ps").output)

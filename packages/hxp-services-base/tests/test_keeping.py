@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -246,6 +247,43 @@ async def test_a_state_that_cannot_be_written_leaves_nothing_behind_and_keeps_th
         state.model_copy(update={"name": "t"}).write(tmp_path)
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["stack.json"]
     assert StackState.read(tmp_path) == state
+
+
+def calls_to_write(monkeypatch: pytest.MonkeyPatch, *, fail: int = 0) -> list[str]:
+    """Count what a write of the state asks of the system; the `fail`-th asks in vain."""
+    calls: list[str] = []
+
+    def counted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            calls.append(name)
+            if len(calls) == fail:
+                raise OSError(28, "No space left on device")
+            return real(*arguments, **named)
+
+        return call
+
+    for name in ("mkdir", "replace"):
+        monkeypatch.setattr(Path, name, counted(name, getattr(Path, name)))
+    monkeypatch.setattr(tempfile, "mkstemp", counted("mkstemp", tempfile.mkstemp))
+    monkeypatch.setattr(os, "fdopen", counted("fdopen", os.fdopen))
+    return calls
+
+
+def test_whichever_step_of_a_write_fails_the_old_state_stays_and_nothing_beside_it(tmp_path: Path) -> None:
+    """D3."""
+    state = StackState(name="s", supervisor=ProcessMark.of(os.getpid()), services={"a": NodeStatus("a")})
+    state.write(tmp_path)
+    with pytest.MonkeyPatch.context() as patched:
+        calls = calls_to_write(patched)
+        state.write(tmp_path)
+    assert calls == ["mkdir", "mkstemp", "fdopen", "replace"]
+    for step in range(1, len(calls) + 1):
+        with pytest.MonkeyPatch.context() as patched:
+            calls_to_write(patched, fail=step)
+            with pytest.raises(OSError, match="No space"):
+                state.model_copy(update={"name": "t"}).write(tmp_path)
+        assert [file.name for file in (tmp_path / "run").iterdir()] == ["stack.json"]
+        assert StackState.read(tmp_path) == state
 
 
 # ---- reports

@@ -213,6 +213,22 @@ async def test_killing_the_supervisor_leaves_no_child_behind(tmp_path: Path) -> 
     await until(lambda: not child.is_alive)
 
 
+async def test_a_child_that_hangs_while_it_ends_is_ended_although_its_parent_is_gone(
+    tmp_path: Path, plugin: Path
+) -> None:
+    """P3: the kernel does it, so that neither a parent nor an event loop is needed."""
+    with (plugin / "plugin_service.py").open("a") as file:
+        file.write('\nimport sys\nvars(sys.modules["__main__"])["_END_MARGIN"] = -9.5\n')
+    script = SUPERVISOR.replace("settings_type()", "settings_type(hang_at_end=True)")
+    command = [sys.executable, "-c", script, str(free_ports(1)[0]), str(tmp_path)]
+    supervisor = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    assert supervisor.stdout is not None
+    child = ProcessMark.of(int(await supervisor.stdout.readline()))
+    supervisor.kill()
+    await supervisor.wait()
+    await until(lambda: not child.is_alive)
+
+
 def test_the_state_file_tells_a_living_stack_from_a_dead_one(tmp_path: Path) -> None:
     assert StackState.read(tmp_path) is None
     state = StackState(name="s", supervisor=ProcessMark.of(os.getpid()), services={"a": NodeStatus("a")})

@@ -15,8 +15,7 @@ import hxp_logging
 
 from ..commands import CommandError
 from ..orchestration import LaunchError, ProcessMark, StackState, StateKeeper, Subprocesses, Supervisor
-from ..orchestration._child import rotation_of
-from ..orchestration._process.output import RawOutput
+from ..orchestration._process.output import RawOutput, rotation_of
 from ._terminal import COLOURS, Terminal
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import math
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import hxp_logging
 import uvloop
@@ -24,6 +25,7 @@ from .._orphans import die_with_parent
 from .._state import State
 from ..chassis import PortInUseError, ServiceHost
 from ._order import Order, Report
+from ._process.output import rotation_of
 from ._process.reports import Reporter
 from ._registry import service_type
 from ._stack import StackError
@@ -32,11 +34,10 @@ from ._state_dir import PRIVATE_UMASK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hxp_schemas import LogRotation
-
+    from .._service import BaseService
     from .._state import Transition
 
-_DAY = 86_400.0
+_END_MARGIN = 30.0
 
 
 async def run(order: Order, report: Callable[[Report], None]) -> int:
@@ -67,8 +68,14 @@ async def run(order: Order, report: Callable[[Report], None]) -> int:
     await asyncio.wait({told, failed}, return_when=asyncio.FIRST_COMPLETED)
     reason = failed.result() if failed.done() else told.result()
     failed.cancel()
+    _end_at_the_latest(host.service)
     status = await host.stop(reason)
     return 1 if failed.done() and not failed.cancelled() else status
+
+
+def _end_at_the_latest(service: BaseService[Any]) -> None:
+    """Have the kernel end this process if its own end hangs, since the parent that would may be gone."""
+    signal.alarm(math.ceil(service.lame_duck + service.drain_timeout + service.stop_timeout + _END_MARGIN))
 
 
 def _host(order: Order, report: Callable[[Report], None]) -> ServiceHost:
@@ -138,16 +145,6 @@ class _Unfailing:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
-
-
-def rotation_of(config: LogRotation) -> hxp_logging.Rotation:
-    """A stack's rotation as the log's own options."""
-    return hxp_logging.Rotation(
-        size=config.size,
-        every=config.every,
-        keep=config.keep,
-        keep_for=None if config.keep_days is None else config.keep_days * _DAY,
-    )
 
 
 def _logging(order: Order) -> hxp_logging.Logging:

@@ -1,4 +1,4 @@
-"""What a child writes past its log (uncaught errors, C libraries): a file that never blocks it and stays bounded."""
+"""What a child writes, bounded: its log, and a file that never blocks it for the rest, such as uncaught errors."""
 
 from __future__ import annotations
 
@@ -6,11 +6,26 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from hxp_logging import Rotation
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hxp_schemas import LogRotation
+
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _TAIL = 4096
+_DAY = 86_400.0
+
+
+def rotation_of(config: LogRotation) -> Rotation:
+    """A stack's rotation as the log's own options."""
+    return Rotation(
+        size=config.size,
+        every=config.every,
+        keep=config.keep,
+        keep_for=None if config.keep_days is None else config.keep_days * _DAY,
+    )
 
 
 class RawOutput:
