@@ -17,6 +17,13 @@ def pattern(value: str) -> dict[str, Any]:
     return schema({"type": "string", "pattern": value})
 
 
+def nested(levels: int) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for _ in range(levels):
+        out = {"items": out}
+    return out
+
+
 def tool(parameters: Any) -> dict[str, Any]:
     return {"type": "function", "function": {"name": "f", "parameters": parameters}}
 
@@ -42,6 +49,8 @@ def tool(parameters: Any) -> dict[str, Any]:
         pattern(r"^\d{1,3}(\.\d{1,3}){3}$"),
         pattern(r"^\{9999\}[{9999}]{2,}a{x$"),
         pattern("^a)b$"),
+        pattern(r"^[a-z\]-\w][+--][-a]$"),
+        schema(nested(190)),
         {"tools": [tool(None), tool({"type": "object", "properties": {"a": {"type": "string"}}})]},
     ],
 )
@@ -78,6 +87,9 @@ def test_what_can_be_done_passes(payload: dict[str, Any]) -> None:
         (pattern("^a{20}{20}$"), "response_format", "written out"),
         (pattern("^((a{100}b{100}c{100}"), "response_format", "written out"),
         (pattern("^a{1,99999999999999999999}$"), "response_format", "written out"),
+        (pattern("^[z-a]$"), "response_format", "ends the wrong way round"),
+        (schema({"type": "object", "properties": {"_" * 257: {}}}), "response_format", "256 characters"),
+        (schema(nested(201)), "response_format", "200 objects and lists deep"),
     ],
 )
 def test_what_an_engine_would_choke_on_is_refused_by_name(payload: dict[str, Any], param: str, message: str) -> None:

@@ -11,7 +11,7 @@ from hxp_schemas.openai import ChatCompletionRequest, CompletionRequest, Embeddi
 from prometheus_client import Counter, Gauge, Histogram
 
 from ._assembly import Assembly
-from ._engine_bounds import refuse_unbounded
+from ._engine_bounds import engine_form
 from ._tap import StreamEnd, StreamTap, TokenCount, token_count
 from .chassis import ServiceError, exchange_of, read_body, require_json, respond
 
@@ -100,7 +100,7 @@ class Generation:
         for name, value in (request.model_extra or {}).items():
             if name in _ENGINE_EXTRAS:
                 payload[name] = _bounded(name, value)
-        refuse_unbounded(payload)
+        payload = engine_form(payload)
         settings = self.service.settings
         if (n := payload.get("n") or 1) > settings.slots:
             message = f"n: {n} answers at once are more than the {settings.slots} slots of this model"

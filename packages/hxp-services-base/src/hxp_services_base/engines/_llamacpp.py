@@ -29,6 +29,8 @@ _BACKOFF = (0.2, 30.0)
 _STABLE_AFTER = 60.0
 _TOO_LONG = ("context size", "too large to process")
 """What llama.cpp says of a prompt, and of a text to embed, that does not fit."""
+_NO_GRAMMAR = "grammar"
+"""What it says, as an error of its own, of a schema or pattern that nothing can match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,4 +228,7 @@ def _refusal(status: int, body: bytes) -> ServiceError:
     if any(words in info.message for words in _TOO_LONG) or "exceed_context" in info.type:
         told = {"code": "context_length_exceeded", "type": "invalid_request_error", "param": "messages"}
         info = info.model_copy(update={**told, "status": 400})
+    elif status == 500 and _NO_GRAMMAR in info.message:
+        told = {"code": "invalid_value", "type": "invalid_request_error", "param": "response_format"}
+        info = info.model_copy(update={**told, "status": 400, "retryable": False})
     return ServiceError(info)
