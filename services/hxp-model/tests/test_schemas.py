@@ -23,6 +23,7 @@ def body(schema: Any) -> dict[str, Any]:
         "model": "random",
         "messages": [{"role": "user", "content": "hello"}],
         "max_tokens": 20,
+        "temperature": 0,
         "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
     }
 

@@ -6,7 +6,7 @@ from .._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from ._asgi import ASGIApp, Headers, Message, Receive, Scope, Send, header, respond
-    from ._auth import StackAuth, bearer_token, unauthorised
+    from ._auth import TENANT_HEADER, StackAuth, bearer_token, unauthorised
     from ._body import BODY_TIMEOUT, MAX_BODY, ClientLeftError, read_body, require_json
     from ._errors import ErrorAnswer, ServiceError, error_answer, error_events, is_openai_path
     from ._exchange import Exchange, InFlight, exchange_of
@@ -20,7 +20,7 @@ else:
         __name__,
         {
             "_asgi": ("ASGIApp", "Headers", "Message", "Receive", "Scope", "Send", "header", "respond"),
-            "_auth": ("StackAuth", "bearer_token", "unauthorised"),
+            "_auth": ("StackAuth", "TENANT_HEADER", "bearer_token", "unauthorised"),
             "_body": ("BODY_TIMEOUT", "ClientLeftError", "MAX_BODY", "read_body", "require_json"),
             "_errors": ("ErrorAnswer", "ServiceError", "error_answer", "error_events", "is_openai_path"),
             "_exchange": ("Exchange", "InFlight", "exchange_of"),
@@ -36,6 +36,7 @@ __all__ = [
     "BODY_TIMEOUT",
     "MAX_BODY",
     "PROBE_PORT_OFFSET",
+    "TENANT_HEADER",
     "ASGIApp",
     "Answer",
     "ClientLeftError",

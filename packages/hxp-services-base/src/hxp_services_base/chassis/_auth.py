@@ -10,6 +10,9 @@ from ._errors import ServiceError
 if TYPE_CHECKING:
     from ._asgi import ASGIApp, Receive, Scope, Send
 
+TENANT_HEADER = b"x-hxp-tenant"
+"""Whom a request is for: opaque, 1 to 64 characters of `[A-Za-z0-9_-]`; from services of the own stack only."""
+
 
 def bearer_token(scope: Scope) -> bytes | None:
     """The bearer token of a request; `None` when it is absent, malformed, or given twice (A1, A4)."""
