@@ -57,3 +57,11 @@ def gguf_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "random.gguf"
     subprocess.run([sys.executable, str(Path(__file__).with_name("random_gguf.py")), str(path)], check=True)
     return path
+
+
+@pytest.fixture(scope="session")
+def tools_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "tools.gguf"
+    command = [sys.executable, str(Path(__file__).with_name("random_gguf.py")), str(path), "tools"]
+    subprocess.run(command, check=True)
+    return path

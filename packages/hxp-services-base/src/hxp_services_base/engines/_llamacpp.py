@@ -17,11 +17,14 @@ import aiohttp
 import orjson
 
 from .._health import Check
+from ._control import PlainText, control_spellings
 from ._engine import EngineDownError, EngineStats
 from ._engine_log import EngineLog
+from ._gguf import read_vocabulary
 from ._llamacpp_call import Calls, NotDeliveredError, fingerprint
 from ._placement import Placement, SlotState
-from ._process import EngineProcess
+from ._process import EngineProcess, EngineStartError
+from ._prompt_bounds import longest_text, refuse_too_long
 from ._suspects import CrashSuspects
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 _BACKOFF = (0.2, 30.0)
 _AT_ONCE = 0.01
+_LONG = 65_536
+"""Bytes of a body from which on it is read in a thread: it would keep all others waiting."""
 _STABLE_AFTER = 60.0
 _NOTICED = 1.0
 """Seconds within which the end of the process is noticed, once a connection broke."""
@@ -87,6 +92,8 @@ class LlamaCppEngine:
         self._session: aiohttp.ClientSession | None = None
         self._placement = Placement(options.slots, self._look)
         self._calls: Calls | None = None
+        self._plain: PlainText | None = None
+        self._longest = 0
         self._suspects = CrashSuspects()
         self._running: dict[object, tuple[str, dict[str, Any]]] = {}
         self._broken: deque[tuple[str, dict[str, Any]]] = deque(maxlen=64)
@@ -120,6 +127,7 @@ class LlamaCppEngine:
                 keeper: asyncio.Task[None] | None = None
                 try:
                     await self._start(context)
+                    await self._read_vocabulary()
                     keeper = asyncio.create_task(self._keep_alive(context), name="engine-keeper")
                     yield self
                 finally:
@@ -131,6 +139,19 @@ class LlamaCppEngine:
                     await self._process.end()
                     await self._calls.close()
                     engine_log.close()
+
+    async def _read_vocabulary(self) -> None:
+        """Learn the spellings of the model's control tokens.
+
+        Raises:
+            EngineStartError: If they cannot be read: texts would not be safe.
+        """
+        try:
+            vocabulary = await asyncio.to_thread(read_vocabulary, Path(self._options.model))
+        except (OSError, ValueError) as error:
+            raise EngineStartError(f"the model's tokens cannot be read: {error}") from error
+        self._plain = PlainText(control_spellings(vocabulary), vocabulary.templates)
+        self._longest = longest_text(vocabulary, self._options.context)
 
     async def _start(self, context: Context) -> None:
         assert self._process is not None  # noqa: S101 - set by open()
@@ -227,8 +248,11 @@ class LlamaCppEngine:
         Raises:
             CrashSuspectError: The engine has died of this request.
         """
-        payload: dict[str, Any] = orjson.loads(body)
         await self._wait_up()
+        if len(body) < _LONG:
+            payload = self._as_text(path, body)
+        else:
+            payload = await asyncio.to_thread(self._as_text, path, body)
         if self._suspects:
             self._suspects.check(fingerprint(path, payload))
         mark = object()
@@ -247,6 +271,13 @@ class LlamaCppEngine:
                 self._suspects.answered(fingerprint(path, payload))
         finally:
             del self._running[mark]
+
+    def _as_text(self, path: str, body: bytes) -> dict[str, Any]:
+        """The request without control tokens in its texts; a raw prompt keeps them."""
+        assert self._plain is not None  # noqa: S101 - set by open()
+        payload: dict[str, Any] = orjson.loads(body)
+        refuse_too_long(payload, self._longest)
+        return self._plain.request(payload) if path.endswith("/chat/completions") else payload
 
     async def _sent(self, stack: AsyncExitStack, path: str, payload: dict[str, Any], permit: Permit | None) -> Response:
         """Send a request; once more if the engine had just died and never saw it."""
