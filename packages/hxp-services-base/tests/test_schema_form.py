@@ -103,6 +103,36 @@ def test_recursion_through_a_property_or_an_item_is_legal(keyword: str, inside: 
     }
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        defined(A, a={"properties": {"p": {"allOf": [A, {"title": "x", "properties": {}}]}}}),
+        defined(A, a={"items": {"allOf": [A, TEXT]}}),
+        defined(A, a={"items": {"allOf": [{"anyOf": [A]}, TEXT]}}),
+        defined(A, a={"properties": {"p": {"allOf": [B, TEXT]}}}, b={"properties": {"p": {"allOf": [A, TEXT]}}}),
+        defined(A, a=B, b={"properties": {"p": {"allOf": [A, TEXT]}}}),
+    ],
+)
+def test_what_an_all_of_writes_out_must_not_come_to_itself(schema: dict[str, Any]) -> None:
+    param, message = refusal(schema)
+    assert param.startswith("place.definitions.")
+    assert "within 'allOf'" in message
+
+
+def test_an_all_of_one_reference_is_that_reference() -> None:
+    wrapped = {"allOf": [A], "title": "x", "type": "object"}
+    schema = defined(A, a={"properties": {"p": wrapped, "q": {"allOf": [A], "minProperties": 1}}})
+    assert "within 'allOf'" in refusal(schema)[1], "it says more than the reference"
+    del schema["definitions"]["a"]["properties"]["q"]
+    form = plain_schema(schema, "place")
+    assert form["$defs"]["ref-0"]["properties"]["p"] == {"title": "x", "$ref": "#/$defs/ref-0"}
+
+
+def test_inheritance_with_children_of_its_own_kind_is_legal() -> None:
+    children = {"properties": {"children": {"type": "array", "items": A}}}
+    plain_schema(defined(A, a={"allOf": [B, children]}, b={"properties": {"name": TEXT}}), "place")
+
+
 def test_every_spelling_of_a_reference_becomes_one() -> None:
     schema = {
         "prefixItems": [{"$ref": "#/$defs/a~1b"}, {"$ref": "#/%24defs/a%7E1b"}, {"$ref": "#/prefixItems/3"}, TEXT],
@@ -133,6 +163,15 @@ def typed(levels: int) -> dict[str, Any]:
     return schema
 
 
+def inherited(levels: int) -> dict[str, Any]:
+    """Each level holds the next one twice, written out."""
+    definitions: dict[str, Any] = {f"d{levels}": {"properties": {"x": TEXT}}}
+    for level in range(levels):
+        inner = {"allOf": [{"$ref": f"#/$defs/d{level + 1}"}, {"properties": {"y": TEXT}}]}
+        definitions[f"d{level}"] = {"properties": {"a": inner, "b": inner}}
+    return {"$ref": "#/$defs/d0", "$defs": definitions}
+
+
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
@@ -141,6 +180,7 @@ def typed(levels: int) -> dict[str, Any]:
         (doubling(13, "allOf"), "alternatives begin here"),
         ({"anyOf": [{"enum": list(range(250)), "type": ["string"] * 20}]}, "alternatives begin here"),
         (typed(13), "rules"),
+        (inherited(13), "rules"),
         (typed(45), "rules"),
         (
             {"properties": {f"p{n}": {"$ref": f"#/properties/p{n + 1}/properties"} for n in range(3)}},

@@ -29,6 +29,8 @@ MAX_PATTERN = 256
 """Characters of a `pattern`."""
 MAX_PATTERN_ATOMS = 256
 """Characters and classes that a `pattern` may stand for, with its repetitions written out."""
+MAX_BOUND = 10**15
+"""The farthest from zero that a number may have to be; beyond it llama.cpp's rules for digits never end."""
 MAX_COUNT = 2000
 """The largest length or number of items that a schema may ask for; llama.cpp's own limit for one repetition."""
 
@@ -36,6 +38,7 @@ _ATOM = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]", re.DOTALL)
 _RANGE = re.compile(r"(\\.|[^\\])-(\\.|[^\\\]])", re.DOTALL)
 _TOKEN = re.compile(r"\{(\d+)(,?)(\d*)\}|.", re.DOTALL)
 _COUNTS = (("minLength", "maxLength"), ("minItems", "maxItems"), ("minProperties", "maxProperties"))
+_BOUNDS = (("minimum", 1), ("exclusiveMinimum", 1), ("maximum", -1), ("exclusiveMaximum", -1))
 _RANGES = (*_COUNTS, ("minimum", "maximum"), ("exclusiveMinimum", "exclusiveMaximum"))
 
 
@@ -156,6 +159,10 @@ def _check_ranges(schema: Mapping[str, Any], param: str) -> None:
                 continue
             if not isinstance(count, int) or not 0 <= count <= MAX_COUNT:
                 raise _invalid(param, f"{name} must be a whole number from 0 to {MAX_COUNT}")
+    for name, sign in _BOUNDS:
+        bound = schema.get(name)
+        if isinstance(bound, int | float) and bound * sign > MAX_BOUND:
+            raise _invalid(param, f"{name} must be {'at most' if sign > 0 else 'at least'} {sign * MAX_BOUND}")
     for low, high in _RANGES:
         least, most = schema.get(low), schema.get(high)
         if isinstance(least, int | float) and isinstance(most, int | float) and least > most:

@@ -3,6 +3,7 @@
 llama.cpp follows references while it turns a schema into a grammar. A `$ref` that reaches itself without consuming a
 property or an item ends its process, alternatives that double at each level take all time, and it reads pointers
 differently from RFC 6901. So references are resolved and checked here, and the engine sees no other spelling of them.
+It makes one rule of each reference, except within `allOf`: there it writes the schema out each time.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ _CONSUMING = frozenset(
         "unevaluatedProperties",
     }
 )
+_ANNOTATIONS = frozenset(
+    {"$comment", "default", "deprecated", "description", "examples", "readOnly", "title", "type", "writeOnly"}
+)
 _PREFIX = "#/$defs/"
 _ROOT = ""
 
@@ -60,7 +64,7 @@ def plain_schema(schema: dict[str, Any], place: str) -> dict[str, Any]:
         ServiceError: 400, with the place in `param`.
     """
     form = _Form(schema, place)
-    form.refuse_empty_cycles()
+    form.refuse_endless()
     form.refuse_explosions()
     return form.result()
 
@@ -74,7 +78,8 @@ class _Form:
         self._nodes = 0
         self._names: dict[_Pointer, str] = {}
         self._pointers: dict[str, _Pointer] = {_ROOT: ()}
-        self._leaves_first: dict[str, None] = {}
+        self._by_path: list[str] = []
+        self._by_size: list[str] = []
         self._schemas: dict[str, Any] = {_ROOT: self._rewritten(schema, ())}
         while missing := [pointer for pointer, name in self._names.items() if name not in self._schemas]:
             for pointer in missing:
@@ -107,7 +112,7 @@ class _Form:
                 out[key] = {name: self._rewritten(entry, (*where, name)) for name, entry in value.items()}
             else:
                 out[key] = value if key in _DATA else self._rewritten(value, where)
-        return out
+        return _only_reference(out)
 
     def _count(self, nodes: int) -> None:
         self._nodes += nodes
@@ -134,34 +139,47 @@ class _Form:
                 return None
         return found
 
-    def refuse_empty_cycles(self) -> None:
-        """Refuse a reference that reaches itself without consuming a property or an item."""
-        edges = {name: sorted(set(_references_in_place(schema))) for name, schema in self._schemas.items()}
-        done = self._leaves_first
+    def refuse_endless(self) -> None:
+        """Refuse a reference that reaches itself without progress, or only through what `allOf` writes out."""
+        in_place = {name: set(_references_in_place(schema)) for name, schema in self._schemas.items()}
+        message = "the schema refers to itself without a property or an item between"
+        self._by_path = self._without_cycle(in_place, message)
+        written_out = {name: in_place[name] | set(_written_out(schema)) for name, schema in self._schemas.items()}
+        message = "the schema refers to itself within 'allOf' of several schemas; refer to it outside of one"
+        self._by_size = self._without_cycle(written_out, message)
+
+    def refuse_explosions(self) -> None:
+        """Refuse what becomes many times its size; cycles must have been refused before."""
+        paths: dict[str, int] = {}
+        for name in self._by_path:
+            paths[name] = _paths(self._schemas[name], paths)
+            if paths[name] > MAX_PATHS:
+                message = f"more than {MAX_PATHS} alternatives begin here, references followed"
+                raise self._invalid(self._pointers[name], message)
+        sizes: dict[str, int] = {}
+        for name in self._by_size:
+            sizes[name] = _rules(self._schemas[name], sizes, is_written_out=False)
+        if sum(sizes.values()) > MAX_RULES:
+            raise self._invalid(
+                (), f"the schema becomes more than {MAX_RULES} rules; shorten its lists of types, and its 'allOf'"
+            )
+
+    def _without_cycle(self, edges: dict[str, set[str]], message: str) -> list[str]:
+        """Return the schemas in an order in which each comes after those that it leads to."""
+        done: dict[str, None] = {}
         for start, first in edges.items():
-            path, waiting = ([], []) if start in done else ([start], [iter(first)])
+            path, waiting = ([], []) if start in done else ([start], [iter(sorted(first))])
             while waiting:
                 following = next(waiting[-1], None)
                 if following is None:
                     done[path.pop()] = None
                     waiting.pop()
                 elif following in path:
-                    message = "the schema refers to itself without a property or an item between"
                     raise self._invalid(self._pointers[following], message)
                 elif following not in done:
                     path.append(following)
-                    waiting.append(iter(edges[following]))
-
-    def refuse_explosions(self) -> None:
-        """Refuse what becomes many times its size; cycles must have been refused before."""
-        paths: dict[str, int] = {}
-        for name in self._leaves_first:
-            paths[name] = _paths(self._schemas[name], paths)
-            if paths[name] > MAX_PATHS:
-                message = f"more than {MAX_PATHS} alternatives begin here, references followed"
-                raise self._invalid(self._pointers[name], message)
-        if sum(map(_rules, self._schemas.values())) > MAX_RULES:
-            raise self._invalid((), f"the schema becomes more than {MAX_RULES} rules; shorten its lists of types")
+                    waiting.append(iter(sorted(edges[following])))
+        return list(done)
 
     def _invalid(self, pointer: _Pointer, message: str) -> ServiceError:
         param = ".".join((self._place, *pointer))[:512]
@@ -219,11 +237,47 @@ def _types(schema: dict[str, Any]) -> int:
     return max(1, len(types)) if isinstance(types, list) else 1
 
 
-def _rules(schema: Any) -> int:
-    """Count the rules that `schema` becomes, references apart; past the limit the count stays there."""
+def _only_reference(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that is nothing but one reference, wrapped in `allOf`, as that reference."""
+    wrapped = schema.get("allOf")
+    if isinstance(wrapped, list) and len(wrapped) == 1 and isinstance(wrapped[0], dict) and set(wrapped[0]) == {"$ref"}:
+        others = schema.keys() - {"allOf"}
+        if others <= _ANNOTATIONS:
+            return {**{name: value for name, value in schema.items() if name in others - {"type"}}, **wrapped[0]}
+    return schema
+
+
+def _written_out(schema: Any) -> Iterator[str]:
+    """Yield the references within each `allOf` of `schema`, at any depth."""
     if isinstance(schema, list):
-        return min(sum(map(_rules, schema)), MAX_RULES + 1)
+        for entry in schema:
+            yield from _written_out(entry)
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == "allOf" and isinstance(value, list):
+                for entry in value:
+                    yield from _references_in_place(entry)
+            if key not in _DATA:
+                yield from _written_out(value)
+
+
+def _rules(schema: Any, known: dict[str, int], *, is_written_out: bool) -> int:
+    """Count the rules that `schema` becomes, past the limit only that it is past; references are rules of their own.
+
+    Args:
+        schema: The schema.
+        known: The counts of what is written out in `allOf`.
+        is_written_out: Whether references here are.
+    """
+    if isinstance(schema, list):
+        return min(sum(_rules(entry, known, is_written_out=is_written_out) for entry in schema), MAX_RULES + 1)
     if not isinstance(schema, dict):
         return 0
-    below = sum(_rules(value) for key, value in schema.items() if key not in _DATA)
+    below = 0
+    for key, value in schema.items():
+        if key == "$ref" and isinstance(value, str):
+            below += known[value.removeprefix(_PREFIX)] if is_written_out else 0
+        elif key not in _DATA:
+            inside = key == "allOf" or (is_written_out and key not in _CONSUMING)
+            below += _rules(value, known, is_written_out=inside)
     return min(_types(schema) * (1 + below), MAX_RULES + 1)
