@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import hxp_logging
@@ -49,3 +51,18 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def gguf_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "random.gguf"
+    subprocess.run([sys.executable, str(Path(__file__).with_name("random_gguf.py")), str(path)], check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tools_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "tools.gguf"
+    command = [sys.executable, str(Path(__file__).with_name("random_gguf.py")), str(path), "tools"]
+    subprocess.run(command, check=True)
+    return path

@@ -16,6 +16,8 @@ from hxp_services_base.testing import Running, hosted
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from hxp_services_base import Permit
+
 pytestmark = pytest.mark.anyio
 
 CHAT = "/v1/chat/completions"
@@ -49,7 +51,8 @@ class ScriptedEngine:
         return ()
 
     @asynccontextmanager
-    async def request(self, path: str, body: bytes) -> AsyncIterator[Any]:
+    async def request(self, path: str, body: bytes, permit: Permit | None = None) -> AsyncIterator[Any]:
+        del permit
         self.received.append((path, orjson.loads(body)))
         if self.error is not None:
             raise self.error
@@ -169,6 +172,46 @@ async def test_embeddings_are_passed_as_they_are() -> None:
         engine.chunks = (b'{"data":[],', b'"usage":{"prompt_tokens":2}}')
         async with running.client.post("/v1/embeddings", json={"model": "t", "input": "x"}) as response:
             assert await response.json() == {"data": [], "usage": {"prompt_tokens": 2}}
+
+
+async def test_many_texts_are_embedded_one_at_a_time_and_told_as_one_answer() -> None:
+    engine = ScriptedEngine()
+    async with model(engine) as running:
+        engine.chunks = (b'{"object":"list","data":[{"index":0,"embedding":[1]}],', b'"usage":{"prompt_tokens":2}}')
+        body = {"model": "t", "input": ["a", "b", "c"], "encoding_format": "float"}
+        async with running.client.post("/v1/embeddings", json=body) as response:
+            answer = await response.json()
+    assert [sent["input"] for _, sent in engine.received] == ["a", "b", "c"]
+    assert [entry["index"] for entry in answer["data"]] == [0, 1, 2]
+    assert answer["usage"] == {"prompt_tokens": 6, "total_tokens": 6}
+
+
+@pytest.mark.parametrize(
+    ("texts", "asked"),
+    [(["a"] * 5, 0), (["x" * 44], 0), ([[1] * 6, [1] * 5], 0), ([1] * 11, 0), (["x" * 4] * 4, 4)],
+)
+async def test_texts_and_tokens_of_one_request_are_bounded(texts: Any, asked: int) -> None:
+    engine = ScriptedEngine()
+    async with model(engine, embedding_texts=4, embedding_tokens=10) as running:
+        engine.chunks = (b'{"data":[],"usage":{"prompt_tokens":3}}',)
+        async with running.client.post("/v1/embeddings", json={"model": "t", "input": texts}) as response:
+            assert (response.status, (await response.json())["error"]["param"]) == (400, "input")
+    assert len(engine.received) == asked, "an estimate that was too low is mended on the way"
+
+
+async def test_texts_that_nobody_waits_for_are_not_embedded() -> None:
+    engine = ScriptedEngine()
+    async with model(engine) as running:
+        engine.chunks, engine.gate = (b'{"data":[],', b'"usage":{}}'), asyncio.Event()
+        asking = asyncio.create_task(
+            running.client.post("/v1/embeddings", json={"model": "t", "input": [str(number) for number in range(100)]})
+        )
+        while not engine.received:
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait_for(engine.aborted.wait(), 1.0)
+        assert running.service.admission.statistics().running == 0
+    assert len(engine.received) == 1
 
 
 async def test_a_whole_answer_that_breaks_off_is_a_502() -> None:

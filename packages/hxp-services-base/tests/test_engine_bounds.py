@@ -17,6 +17,13 @@ def pattern(value: str) -> dict[str, Any]:
     return schema({"type": "string", "pattern": value})
 
 
+def nested(levels: int) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for _ in range(levels):
+        out = {"items": out}
+    return out
+
+
 def tool(parameters: Any) -> dict[str, Any]:
     return {"type": "function", "function": {"name": "f", "parameters": parameters}}
 
@@ -36,12 +43,15 @@ def tool(parameters: Any) -> dict[str, Any]:
         schema({"type": "object", "properties": {"minLength": {"type": "string"}, "pattern": {"type": "string"}}}),
         schema({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2000}),
         schema({"type": "integer", "minimum": -5, "maximum": 5}),
+        schema({"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}),
         schema({"enum": [str(number) for number in range(256)]}),
         pattern("^(a+)+$"),
         pattern("^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$"),
         pattern(r"^\d{1,3}(\.\d{1,3}){3}$"),
         pattern(r"^\{9999\}[{9999}]{2,}a{x$"),
         pattern("^a)b$"),
+        pattern(r"^[a-z\]-\w][+--][-a]$"),
+        schema(nested(190)),
         {"tools": [tool(None), tool({"type": "object", "properties": {"a": {"type": "string"}}})]},
     ],
 )
@@ -71,6 +81,12 @@ def test_what_can_be_done_passes(payload: dict[str, Any]) -> None:
         (schema({"minLength": 1.5}), "response_format", "minLength must be"),
         (schema({"minItems": 2, "maxItems": 1}), "response_format", "minItems is greater than maxItems"),
         (schema({"minimum": 2, "maximum": 1}), "response_format", "minimum is greater than maximum"),
+        (schema({"minimum": 10**15 + 1}), "response_format", "minimum must be at most 1000000000000000"),
+        (
+            schema({"exclusiveMaximum": -1e300}),
+            "response_format",
+            "exclusiveMaximum must be at least -1000000000000000",
+        ),
         (pattern("^a{2,1}$"), "response_format", "wrong way round"),
         (pattern("x" * 257), "response_format", "256 characters at the most"),
         (pattern("^a{257}$"), "response_format", "written out"),
@@ -78,6 +94,9 @@ def test_what_can_be_done_passes(payload: dict[str, Any]) -> None:
         (pattern("^a{20}{20}$"), "response_format", "written out"),
         (pattern("^((a{100}b{100}c{100}"), "response_format", "written out"),
         (pattern("^a{1,99999999999999999999}$"), "response_format", "written out"),
+        (pattern("^[z-a]$"), "response_format", "ends the wrong way round"),
+        (schema({"type": "object", "properties": {"_" * 257: {}}}), "response_format", "256 characters"),
+        (schema(nested(201)), "response_format", "200 objects and lists deep"),
     ],
 )
 def test_what_an_engine_would_choke_on_is_refused_by_name(payload: dict[str, Any], param: str, message: str) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -27,6 +25,8 @@ from hxp_services_base.engines import (
 from hxp_services_base.testing import Running, hosted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hxp_services_base.engines import Engine
 
 pytestmark = pytest.mark.anyio
@@ -38,13 +38,6 @@ ENDLESS = {
     "logit_bias": {"0": -100, "2": -100},
     "temperature": 1.0,
 }
-
-
-@pytest.fixture(scope="session")
-def gguf_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "random.gguf"
-    subprocess.run([sys.executable, str(Path(__file__).with_name("random_gguf.py")), str(path)], check=True)
-    return path
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from ._admission import Admission, AdmissionStatistics, Permit
     from ._ai_model import AIModelSettings, BaseAIModelService
     from ._context import Context, Identity
     from ._health import Check, HealthMonitor, Probe
@@ -23,6 +24,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "_admission": ("Admission", "AdmissionStatistics", "Permit"),
             "_ai_model": ("AIModelSettings", "BaseAIModelService"),
             "_context": ("Context", "Identity"),
             "_health": ("Check", "HealthMonitor", "Probe"),
@@ -42,6 +44,8 @@ else:
 
 __all__ = [
     "AIModelSettings",
+    "Admission",
+    "AdmissionStatistics",
     "BaseAIModelService",
     "BaseInfrastructureService",
     "BaseIntegrationService",
@@ -59,6 +63,7 @@ __all__ = [
     "Part",
     "Pepper",
     "PepperError",
+    "Permit",
     "Probe",
     "Resource",
     "Settings",

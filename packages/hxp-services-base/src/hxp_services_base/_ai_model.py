@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from hxp_resilience import Bulkhead
 from pydantic import Field
 
+from ._admission import Admission
 from ._models_route import ModelsRoute
 from ._service import BaseService, Settings
-from .chassis import Paths, ServiceError
+from .chassis import TENANT_HEADER, Paths, ServiceError
 
 if TYPE_CHECKING:
     from ._context import Context
     from ._generation import ModelMetrics
-    from .chassis import ASGIApp
+    from .chassis import ASGIApp, Scope
     from .engines import Engine
+
+
+_TENANT = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 
 
 class AIModelSettings(Settings):
@@ -27,6 +31,10 @@ class AIModelSettings(Settings):
     slots: int = Field(default=4, ge=1, le=256, description="Requests worked on at once.")
     queue: int = Field(default=16, ge=0, le=10_000, description="Requests that may wait for a slot.")
     queue_timeout: float = Field(default=20.0, gt=0, le=600, description="Seconds that a request may wait.")
+    embedding_texts: int = Field(default=2048, ge=1, le=2048, description="Texts in one request for embeddings.")
+    embedding_tokens: int = Field(
+        default=65_536, ge=1, le=10_000_000, description="Tokens in one request for embeddings, all texts together."
+    )
     context: int = Field(default=1024, ge=64, le=1_048_576, description="Tokens of prompt and answer per request.")
 
 
@@ -36,14 +44,15 @@ A = TypeVar("A", bound=AIModelSettings)
 class BaseAIModelService(BaseService[A]):
     """One model behind an engine; a subclass writes `engine()`.
 
-    The base gives: the OpenAI routes, full validation, a bounded admission queue (429 with `Retry-After`), abort when
-    the client leaves, errors inside a stream, metrics, and readiness that follows the engine.
+    The base gives: the OpenAI routes, full validation, a bounded admission queue that is fair between tenants (429
+    with `Retry-After`), abort when the client leaves, errors inside a stream, metrics, and readiness that follows the
+    engine.
     """
 
     kind: ClassVar[str] = "ai-model"
     start_timeout: ClassVar[float] = 120.0
 
-    admission: Bulkhead
+    admission: Admission
     running_engine: Engine
     model_metrics: ModelMetrics
 
@@ -54,9 +63,8 @@ class BaseAIModelService(BaseService[A]):
     async def start(self, context: Context) -> None:
         """Open the admission queue and load the model."""
         settings = self.settings
-        self.admission = Bulkhead(
-            max_concurrent=settings.slots, max_queued=settings.queue, queue_timeout=settings.queue_timeout
-        )
+        self.admission = Admission(slots=settings.slots, queue=settings.queue, queue_timeout=settings.queue_timeout)
+        self._knows_callers = bool(context.identity.token)
         self.running_engine = self.engine()
         await context.enter(self.running_engine)
 
@@ -81,6 +89,20 @@ class BaseAIModelService(BaseService[A]):
         del inner  # a model service has no other routes
         models = ModelsRoute([self.settings.name], created=int(time.time()))
         return Paths({**Generation.paths(self), **models.paths()})
+
+    def tenant_of(self, scope: Scope) -> str:
+        """Whom a request is for, as the stack's gateway says; one tenant for all where no token shows who calls.
+
+        Raises:
+            ServiceError: 400, if the header is given twice or malformed.
+        """
+        told: list[bytes] = [value for name, value in scope["headers"] if name == TENANT_HEADER]
+        if not told or not self._knows_callers:
+            return ""
+        if len(told) > 1 or not _TENANT.fullmatch(told[0]):
+            name = TENANT_HEADER.decode()
+            raise ServiceError.of(400, "invalid_tenant", f"{name}: send it once, 1 to 64 characters of A-Za-z0-9_-")
+        return told[0].decode()
 
     def require_model(self, name: str) -> None:
         """Refuse a request for another model.

@@ -2,7 +2,8 @@
 
 llama.cpp turns a JSON schema into a grammar and works through every alternative for each token, in the one thread that
 serves all slots. Measured: `^a{2,1}$` takes all memory until the process dies, an enum of 10,000 strings stops all
-slots for half a minute. What passes here takes less than a second for twenty tokens.
+slots for half a minute, a property's name of 30,000 characters overflows its stack. What passes here takes less than a
+second for twenty tokens.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ._schema_form import plain_schema
 from .chassis import ServiceError
 
 if TYPE_CHECKING:
@@ -19,17 +21,60 @@ MAX_SCHEMA_NODES = 1024
 """Keys and entries that the schemas of one request may have together."""
 MAX_ALTERNATIVES = 256
 """Keys or entries of one object or list of a schema."""
+MAX_SCHEMA_DEPTH = 200
+"""Objects and lists of a schema inside one another."""
+MAX_NAME = 256
+"""Characters of a key of a schema, such as the name of a property."""
 MAX_PATTERN = 256
 """Characters of a `pattern`."""
 MAX_PATTERN_ATOMS = 256
 """Characters and classes that a `pattern` may stand for, with its repetitions written out."""
+MAX_BOUND = 10**15
+"""The farthest from zero that a number may have to be; beyond it llama.cpp's rules for digits never end."""
 MAX_COUNT = 2000
 """The largest length or number of items that a schema may ask for; llama.cpp's own limit for one repetition."""
 
 _ATOM = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]", re.DOTALL)
+_RANGE = re.compile(r"(\\.|[^\\])-(\\.|[^\\\]])", re.DOTALL)
 _TOKEN = re.compile(r"\{(\d+)(,?)(\d*)\}|.", re.DOTALL)
 _COUNTS = (("minLength", "maxLength"), ("minItems", "maxItems"), ("minProperties", "maxProperties"))
+_BOUNDS = (("minimum", 1), ("exclusiveMinimum", 1), ("maximum", -1), ("exclusiveMaximum", -1))
 _RANGES = (*_COUNTS, ("minimum", "maximum"), ("exclusiveMinimum", "exclusiveMaximum"))
+
+
+def engine_form(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request as an engine may get it: checked, and its schemas in the form of `plain_schema`.
+
+    Raises:
+        ServiceError: 400, with the field in `param`.
+    """
+    refuse_unbounded(payload)
+    out = dict(payload)
+    if out.get("tools"):
+        out["tools"] = [_plain_tool(tool, f"tools.{number}") for number, tool in enumerate(out["tools"])]
+    if out.get("response_format"):
+        out["response_format"] = _plain_format(out["response_format"])
+    return out
+
+
+def _plain_tool(tool: Mapping[str, Any], place: str) -> dict[str, Any]:
+    function = tool["function"]
+    if not isinstance(function.get("parameters"), dict):
+        return dict(tool)
+    parameters = plain_schema(function["parameters"], f"{place}.function.parameters")
+    return {**tool, "function": {**function, "parameters": parameters}}
+
+
+def _plain_format(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `response_format` with the keys that have a meaning, and no others."""
+    out: dict[str, Any] = {"type": wanted["type"]}
+    if wanted["type"] == "json_schema":
+        described = wanted["json_schema"]
+        schema = plain_schema(described["schema"], "response_format.json_schema.schema")
+        out["json_schema"] = {**described, "schema": schema}
+    elif wanted["type"] == "json_object" and isinstance(wanted.get("schema"), dict):
+        out["schema"] = plain_schema(wanted["schema"], "response_format.schema")
+    return out
 
 
 def refuse_unbounded(payload: Mapping[str, Any]) -> None:
@@ -79,26 +124,31 @@ def _check_format(wanted: Mapping[str, Any] | None) -> None:
 
 def _check_schemas(schemas: list[Any], param: str) -> None:
     nodes = 0
-    for container in _containers(schemas):
+    for container, depth in _containers(schemas):
         size = len(container)
         nodes += size
         if size > MAX_ALTERNATIVES and container is not schemas:
             raise _invalid(param, f"an object or list of a schema has {MAX_ALTERNATIVES} entries at the most")
         if nodes > MAX_SCHEMA_NODES:
             raise _invalid(param, f"the schemas of a request have {MAX_SCHEMA_NODES} keys and entries at the most")
+        if depth > MAX_SCHEMA_DEPTH:
+            raise _invalid(param, f"a schema is {MAX_SCHEMA_DEPTH} objects and lists deep at the most")
         if isinstance(container, dict):
+            if any(len(name) > MAX_NAME for name in container):
+                raise _invalid(param, f"a key of a schema has {MAX_NAME} characters at the most")
             _check_ranges(container, param)
             if isinstance(pattern := container.get("pattern"), str):
                 _check_pattern(pattern, param)
 
 
-def _containers(root: Any) -> Iterator[Any]:
-    waiting = [root]
+def _containers(root: Any) -> Iterator[tuple[Any, int]]:
+    """Yield every object and list from `root` on, with its depth."""
+    waiting = [(root, 0)]
     while waiting:
-        container = waiting.pop()
-        yield container
+        container, depth = waiting.pop()
+        yield container, depth
         values = container.values() if isinstance(container, dict) else container
-        waiting.extend(value for value in values if isinstance(value, dict | list))
+        waiting.extend((value, depth + 1) for value in values if isinstance(value, dict | list))
 
 
 def _check_ranges(schema: Mapping[str, Any], param: str) -> None:
@@ -109,15 +159,27 @@ def _check_ranges(schema: Mapping[str, Any], param: str) -> None:
                 continue
             if not isinstance(count, int) or not 0 <= count <= MAX_COUNT:
                 raise _invalid(param, f"{name} must be a whole number from 0 to {MAX_COUNT}")
+    for name, sign in _BOUNDS:
+        bound = schema.get(name)
+        if isinstance(bound, int | float) and bound * sign > MAX_BOUND:
+            raise _invalid(param, f"{name} must be {'at most' if sign > 0 else 'at least'} {sign * MAX_BOUND}")
     for low, high in _RANGES:
         least, most = schema.get(low), schema.get(high)
         if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
             raise _invalid(param, f"{low} is greater than {high}")
 
 
+def _check_classes(pattern: str, param: str) -> None:
+    for atom in _ATOM.findall(pattern):
+        for low, high in _RANGE.findall(atom[1:-1]) if atom.startswith("[") else ():
+            if low > high and len(low) == len(high) == 1:
+                raise _invalid(param, "a range of characters in a pattern has its ends the wrong way round")
+
+
 def _check_pattern(pattern: str, param: str) -> None:
     if len(pattern) > MAX_PATTERN:
         raise _invalid(param, f"a pattern has {MAX_PATTERN} characters at the most")
+    _check_classes(pattern, param)
     open_groups, last = [0], 0
     for token in _TOKEN.finditer(_ATOM.sub("x", pattern)):
         text = token.group()

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from hxp_resilience import Bulkhead, BulkheadFullError
 from hxp_schemas.openai import ChatCompletionRequest, CompletionRequest, EmbeddingRequest, parse_request
 from prometheus_client import Counter, Gauge, Histogram
 
 from ._assembly import Assembly
-from ._engine_bounds import refuse_unbounded
+from ._embedding import embedded, refuse_oversized
+from ._engine_bounds import engine_form
 from ._tap import StreamEnd, StreamTap, TokenCount, token_count
 from .chassis import ServiceError, exchange_of, read_body, require_json, respond
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from ._admission import Admission, Permit
     from ._ai_model import BaseAIModelService
     from .chassis import ASGIApp, Exchange, Receive, Scope, Send
     from .engines import EngineResponse
@@ -31,6 +32,7 @@ _ENGINE_EXTRAS: dict[str, tuple[float, float]] = {
 }
 """Engine parameters beyond OpenAI's that pass, each within bounds; everything else stays outside (B7)."""
 
+_JSON = [(b"content-type", b"application/json")]
 _FIRST_TOKEN_SECONDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """The boundaries that OpenTelemetry's GenAI conventions give for gen_ai.server.time_to_first_token."""
 
@@ -38,7 +40,7 @@ _FIRST_TOKEN_SECONDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0
 class ModelMetrics:
     """What a model service measures beside its requests."""
 
-    def __init__(self, registry: CollectorRegistry, *, admission: Callable[[], Bulkhead]) -> None:
+    def __init__(self, registry: CollectorRegistry, *, admission: Callable[[], Admission]) -> None:
         self._tokens = Counter("hxp_model_tokens", "Tokens, by kind.", ("kind",), registry=registry)
         self._first_token = Histogram(
             "hxp_model_time_to_first_token_seconds",
@@ -86,21 +88,21 @@ class Generation:
         request = parse_request(self.request_type, await read_body(scope, receive))
         self.service.require_model(request.model)
         payload = self._payload(request)
-        async with exchange.cancelled_when_client_leaves(receive):
-            try:
-                async with self.service.admission:
-                    await self._answer(exchange, send, payload, is_stream=bool(getattr(request, "stream", None)))
-            except BulkheadFullError as error:
-                raise _busy(error) from error
+        tenant = self.service.tenant_of(scope)
+        async with (
+            exchange.cancelled_when_client_leaves(receive),
+            self.service.admission.permit(tenant, slots=getattr(request, "n", None) or 1) as permit,
+        ):
+            await self._answer(exchange, send, payload, permit, is_stream=bool(getattr(request, "stream", None)))
 
-    def _payload(self, request: ChatCompletionRequest | CompletionRequest | EmbeddingRequest) -> bytes:
+    def _payload(self, request: ChatCompletionRequest | CompletionRequest | EmbeddingRequest) -> dict[str, Any]:
         """What the engine gets: the fields that we know and bound, never what a stranger invents."""
         declared = set(type(request).model_fields)
         payload = {k: v for k, v in request.model_dump(mode="json", exclude_unset=True).items() if k in declared}
         for name, value in (request.model_extra or {}).items():
             if name in _ENGINE_EXTRAS:
                 payload[name] = _bounded(name, value)
-        refuse_unbounded(payload)
+        payload = engine_form(payload)
         settings = self.service.settings
         if (n := payload.get("n") or 1) > settings.slots:
             message = f"n: {n} answers at once are more than the {settings.slots} slots of this model"
@@ -109,32 +111,33 @@ class Generation:
             if payload.pop("dimensions", None) is not None:
                 message = "dimensions: this model's embeddings have one length; leave the parameter out"
                 raise ServiceError.of(400, "unsupported_parameter", message, param="dimensions")
+            refuse_oversized(payload["input"], settings)
         elif not payload.get("max_tokens") and not payload.get("max_completion_tokens"):
             payload["max_tokens"] = settings.context
         if not isinstance(request, EmbeddingRequest) and not request.stream:
             payload |= {"stream": True, "stream_options": {"include_usage": True}}
-        return orjson.dumps(payload)
+        return payload
 
-    async def _answer(self, exchange: Exchange, send: Send, payload: bytes, *, is_stream: bool) -> None:
-        async with self.service.running_engine.request(self.path, payload) as response:
-            if is_stream:
-                tokens = await self._stream(send, response)
-            else:
-                tokens = await self._whole(send, response)
+    async def _answer(
+        self, exchange: Exchange, send: Send, payload: dict[str, Any], permit: Permit, *, is_stream: bool
+    ) -> None:
+        if self.request_type is EmbeddingRequest:
+            body, tokens = await embedded(self.service.running_engine, payload, permit, self.service.settings)
+            await respond(send, 200, _JSON, body)
+        else:
+            engine = self.service.running_engine
+            async with engine.request(self.path, orjson.dumps(payload), permit) as response:
+                tokens = await (self._stream if is_stream else self._whole)(send, response)
         exchange.fields.update(prompt_tokens=tokens.prompt, completion_tokens=tokens.completion)
         self.service.model_metrics.observe(exchange, tokens)
 
-    async def _whole(self, send: Send, response: EngineResponse) -> TokenCount:
-        if self.request_type is EmbeddingRequest:
-            body = b"".join([chunk async for chunk in response.chunks()])
-            document = orjson.loads(body)
-        else:
-            assembly = Assembly()
-            async for chunk in response.chunks():
-                assembly.feed(chunk)
-            document = assembly.result()
-            body = orjson.dumps(document)
-        await respond(send, 200, [(b"content-type", b"application/json")], body)
+    @staticmethod
+    async def _whole(send: Send, response: EngineResponse) -> TokenCount:
+        assembly = Assembly()
+        async for chunk in response.chunks():
+            assembly.feed(chunk)
+        document = assembly.result()
+        await respond(send, 200, _JSON, orjson.dumps(document))
         return token_count(document.get("usage"))
 
     @staticmethod
@@ -156,15 +159,3 @@ def _bounded(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ServiceError.of(400, "invalid_value", f"{name}: must be a number from {low:g} to {high:g}", param=name)
     return value
-
-
-def _busy(error: BulkheadFullError) -> ServiceError:
-    message = "all slots are taken and the queue is full; try again in a moment"
-    return ServiceError.of(
-        429,
-        "model_overloaded",
-        message,
-        type="rate_limit_error",
-        retryable=True,
-        retry_after=error.retry_after or 1.0,
-    )

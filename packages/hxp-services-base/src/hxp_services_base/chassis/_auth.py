@@ -11,6 +11,9 @@ from ._exchange import SCOPE_KEY
 if TYPE_CHECKING:
     from ._asgi import ASGIApp, Receive, Scope, Send
 
+TENANT_HEADER = b"x-hxp-tenant"
+"""Whom a request is for: opaque, 1 to 64 characters of `[A-Za-z0-9_-]`; from services of the own stack only."""
+
 
 TENANT_HEADER = b"x-hxp-tenant"
 """The header by which a gateway names the tenant of a request, opaquely, to the services of its own stack."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from .._admission import Permit
     from .._context import Context
     from .._health import Check
 
@@ -71,8 +72,16 @@ class Engine(Protocol):
     def checks(self) -> Sequence[Check]:
         """Is it up, and does it move."""
 
-    def request(self, path: str, body: bytes) -> AbstractAsyncContextManager[EngineResponse]:
+    def request(
+        self, path: str, body: bytes, permit: Permit | None = None
+    ) -> AbstractAsyncContextManager[EngineResponse]:
         """Send one request, for example to `/v1/chat/completions`; leaving the block aborts it.
+
+        Args:
+            path: Where to, in the OpenAI protocol.
+            body: The request, validated.
+            permit: The slots that it may use, and whose they are. No tenant may find out from the engine what
+                another asks. Work that outlasts the block is told to `permit.keep_until`.
 
         Raises:
             ServiceError: What the engine refused, as the caller's error.

@@ -7,28 +7,41 @@ import contextlib
 import json
 import sys
 import tempfile
-from contextlib import asynccontextmanager
+from collections import deque
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
-from hxp_schemas import ErrorInfo
+import orjson
 
 from .._health import Check
-from ..chassis import ServiceError
+from ._control import PlainText, control_spellings
 from ._engine import EngineDownError, EngineStats
-from ._process import EngineProcess
+from ._engine_log import EngineLog
+from ._gguf import read_vocabulary
+from ._llamacpp_call import Calls, NotDeliveredError, fingerprint
+from ._placement import Placement, SlotState
+from ._process import EngineProcess, EngineStartError
+from ._prompt_bounds import longest_text, refuse_too_long
+from ._suspects import CrashSuspects
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from typing import Any
 
+    from .._admission import Permit
     from .._context import Context
+    from ._llamacpp_call import Response
 
 _BACKOFF = (0.2, 30.0)
+_AT_ONCE = 0.01
+_LONG = 65_536
+"""Bytes of a body from which on it is read in a thread: it would keep all others waiting."""
 _STABLE_AFTER = 60.0
-_TOO_LONG = ("context size", "too large to process")
-"""What llama.cpp says of a prompt, and of a text to embed, that does not fit."""
+_NOTICED = 1.0
+"""Seconds within which the end of the process is noticed, once a connection broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,7 @@ class LlamaCppOptions:
         gpu_layers: Layers to keep on a GPU, where the build has one.
         start_timeout: Seconds to load in.
         stall_timeout: Seconds without any sign of movement, while there is work, after which it is killed.
+        restart_wait: Seconds for which a request waits for an engine that is being started again.
     """
 
     model: str
@@ -54,20 +68,7 @@ class LlamaCppOptions:
     gpu_layers: int = 0
     start_timeout: float = 60.0
     stall_timeout: float = 20.0
-
-
-class _Response:
-    """An accepted request, read from the engine's socket."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except aiohttp.ClientError as error:
-            raise EngineDownError(f"it died while it answered ({type(error).__name__})") from error
+    restart_wait: float = 5.0
 
 
 class LlamaCppEngine:
@@ -89,9 +90,19 @@ class LlamaCppEngine:
         self._process: EngineProcess | None = None
         self._socket = Path()
         self._session: aiohttp.ClientSession | None = None
+        self._placement = Placement(options.slots, self._look)
+        self._calls: Calls | None = None
+        self._plain: PlainText | None = None
+        self._longest = 0
+        self._suspects = CrashSuspects()
+        self._running: dict[object, tuple[str, dict[str, Any]]] = {}
+        self._broken: deque[tuple[str, dict[str, Any]]] = deque(maxlen=64)
+        self._is_in_doubt = False
+        self._is_restarting = False
+        self._was_stuck = False
+        self._came_up = asyncio.Event()
         self._up = False
         self._reason = "it has not been started"
-        self._running = 0
         self._restarts = 0
         self._moved_at = 0.0
 
@@ -106,22 +117,41 @@ class LlamaCppEngine:
             command = [sys.executable, "-m", f"{__package__}._llamacpp_child"]
             command.append(json.dumps({**asdict(self._options), "socket": str(socket)}))
             self._socket = socket
-            self._process = EngineProcess(command, log=log.absolute())
+            engine_log = EngineLog(log.absolute())
+            self._process = EngineProcess(command, log=engine_log)
             # llama.cpp closes a connection after a stream without saying so: if kept, it would fail its next request.
             connector = aiohttp.UnixConnector(str(socket), limit=0, force_close=True)
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
             async with aiohttp.ClientSession("http://engine", connector=connector, timeout=timeout) as self._session:
+                self._calls = Calls(self._session, self._placement)
                 keeper: asyncio.Task[None] | None = None
                 try:
                     await self._start(context)
+                    await self._read_vocabulary()
                     keeper = asyncio.create_task(self._keep_alive(context), name="engine-keeper")
                     yield self
                 finally:
+                    self._is_restarting = False
                     self._go_down("it is stopping")
                     if keeper is not None:
                         keeper.cancel()
                         await asyncio.gather(keeper, return_exceptions=True)
                     await self._process.end()
+                    await self._calls.close()
+                    engine_log.close()
+
+    async def _read_vocabulary(self) -> None:
+        """Learn the spellings of the model's control tokens.
+
+        Raises:
+            EngineStartError: If they cannot be read: texts would not be safe.
+        """
+        try:
+            vocabulary = await asyncio.to_thread(read_vocabulary, Path(self._options.model))
+        except (OSError, ValueError) as error:
+            raise EngineStartError(f"the model's tokens cannot be read: {error}") from error
+        self._plain = PlainText(control_spellings(vocabulary), vocabulary.templates)
+        self._longest = longest_text(vocabulary, self._options.context)
 
     async def _start(self, context: Context) -> None:
         assert self._process is not None  # noqa: S101 - set by open()
@@ -130,11 +160,13 @@ class LlamaCppEngine:
             missing_ok=True
         )  # one that was killed leaves its socket behind, and llama.cpp will not bind it
         await self._process.start(seconds=self._options.start_timeout)
-        self._up, self._moved_at = True, context.clock()
+        self._placement.table.forget()
+        self._up, self._is_restarting, self._moved_at = True, False, context.clock()
+        self._came_up.set()
         context.log.info("engine ready", pid=self._process.pid, seconds=round(context.clock() - began, 3))
 
     async def _keep_alive(self, context: Context) -> None:
-        """Start it again, with growing pauses, each time it dies."""
+        """Start it again each time it dies: at once if it died of work, else with growing pauses."""
         assert self._process is not None  # noqa: S101 - set by open()
         pause = _BACKOFF[0]
         while True:
@@ -144,19 +176,39 @@ class LlamaCppEngine:
                 ending = await self._process.wait()
             finally:
                 watch.cancel()
+            self._is_in_doubt = False
+            self._is_restarting = True
             self._go_down(ending)
+            had_work = self._suspect_running()
             await context.health.refresh(force=True)  # readiness falls now, not at the next look
-            context.log.error("engine died", how=ending, restart_in=pause, last_words=self._process.last_words())
             pause = _BACKOFF[0] if context.clock() - began > _STABLE_AFTER else pause
-            while not self._up:
-                await asyncio.sleep(pause)
+            first = _AT_ONCE if had_work else pause  # those who wait must not pay for whose request it was
+            context.log.error("engine died", how=ending, restart_in=first, last_words=self._process.last_words())
+            pause = await self._start_again(context, first, pause)
+
+    async def _start_again(self, context: Context, first: float, pause: float) -> float:
+        """Start it after `first` seconds, then after longer and longer ones; the next pause."""
+        wait = first
+        while not self._up:
+            await asyncio.sleep(wait)
+            self._restarts += 1
+            try:
+                await self._start(context)
+            except Exception as error:  # noqa: BLE001 - told, and tried again after a longer pause
+                wait = pause
+                self._go_down(str(error))
+                context.log.error("engine did not start", error=str(error), next_in=wait)
                 pause = min(pause * 2, _BACKOFF[1])
-                self._restarts += 1
-                try:
-                    await self._start(context)
-                except Exception as error:  # noqa: BLE001 - told, and tried again after a longer pause
-                    self._go_down(str(error))
-                    context.log.error("engine did not start", error=str(error), next_in=pause)
+        return pause if first == _AT_ONCE else min(pause * 2, _BACKOFF[1])
+
+    def _suspect_running(self) -> bool:
+        """Note what it was working on when it died; whether there was anything."""
+        assert self._process is not None  # noqa: S101 - set by open()
+        died_of = [fingerprint(*request) for request in (*self._running.values(), *self._broken)]
+        self._broken.clear()
+        self._suspects.died(died_of, crashed=self._process.has_crashed or self._was_stuck)
+        self._was_stuck = False
+        return bool(died_of)
 
     async def _watch_progress(self, context: Context) -> None:
         """Kill the process when its loop no longer answers although there is work: stuck is worse than dead."""
@@ -170,37 +222,96 @@ class LlamaCppEngine:
                     self._moved_at = context.clock()
             still = context.clock() - self._moved_at
             if self._running and still > self._options.stall_timeout and self._process is not None:
-                context.log.error("engine stuck", seconds=round(still, 1), running=self._running)
+                context.log.error("engine stuck", seconds=round(still, 1), running=len(self._running))
+                self._was_stuck = True
                 self._process.kill()
 
     def _go_down(self, reason: str) -> None:
         self._up, self._reason = False, reason
+        self._came_up.clear()
+
+    async def _look(self) -> Mapping[int, SlotState]:
+        """The state of its slots; empty when it does not answer."""
+        if not self._up or self._session is None:
+            return {}
+        try:
+            async with self._session.get("/slots", timeout=aiohttp.ClientTimeout(total=5)) as response:
+                slots = orjson.loads(await response.read())
+                return {slot["id"]: SlotState(slot.get("id_task"), slot["is_processing"]) for slot in slots}
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
+            return {}
 
     @asynccontextmanager
-    async def request(self, path: str, body: bytes) -> AsyncIterator[_Response]:
-        """Send one request; leaving the block early closes its connection, and llama.cpp aborts it."""
-        if not self._up or self._session is None:
-            raise EngineDownError(self._reason)
-        self._running += 1
-        try:
-            headers = {"Content-Type": "application/json"}
-            response = await self._session.post(path, data=body, headers=headers)
-        except aiohttp.ClientError as error:
-            raise EngineDownError(f"no connection ({type(error).__name__})") from error
+    async def request(self, path: str, body: bytes, permit: Permit | None = None) -> AsyncIterator[Response]:
+        """Send one request; leaving the block early closes its connection, and llama.cpp aborts what it can.
+
+        Raises:
+            CrashSuspectError: The engine has died of this request.
+        """
+        await self._wait_up()
+        if len(body) < _LONG:
+            payload = self._as_text(path, body)
         else:
-            finished = False
-            try:
-                if response.status != 200:
-                    raise _refusal(response.status, await response.read())
-                yield _Response(response)
-                finished = response.content.at_eof()
-            finally:
-                if finished:
-                    response.release()
-                else:
-                    response.close()
+            payload = await asyncio.to_thread(self._as_text, path, body)
+        if self._suspects:
+            self._suspects.check(fingerprint(path, payload))
+        mark = object()
+        self._running[mark] = path, payload
+        try:
+            async with AsyncExitStack() as stack:
+                yield await self._sent(stack, path, payload, permit)
+        except NotDeliveredError:
+            raise
+        except EngineDownError:
+            self._broken.append((path, payload))  # its end may be noticed later than that of its connections
+            self._is_in_doubt = True
+            raise
+        else:
+            if self._suspects:
+                self._suspects.answered(fingerprint(path, payload))
         finally:
-            self._running -= 1
+            del self._running[mark]
+
+    def _as_text(self, path: str, body: bytes) -> dict[str, Any]:
+        """The request without control tokens in its texts; a raw prompt keeps them."""
+        assert self._plain is not None  # noqa: S101 - set by open()
+        payload: dict[str, Any] = orjson.loads(body)
+        refuse_too_long(payload, self._longest)
+        return self._plain.request(payload) if path.endswith("/chat/completions") else payload
+
+    async def _sent(self, stack: AsyncExitStack, path: str, payload: dict[str, Any], permit: Permit | None) -> Response:
+        """Send a request; once more if the engine had just died and never saw it."""
+        assert self._calls is not None  # noqa: S101 - set by open()
+        try:
+            return await stack.enter_async_context(self._calls.send(path, payload, permit))
+        except NotDeliveredError:
+            self._is_in_doubt = True
+            await self._wait_up()
+            return await stack.enter_async_context(self._calls.send(path, payload, permit))
+
+    async def _clear_doubt(self) -> None:
+        """Find out whether it is dying: a connection broke, and its end is noticed a moment later."""
+        waited = 0.0
+        while self._is_in_doubt and self._up and waited < _NOTICED:
+            if await self._look():
+                break
+            await asyncio.sleep(_AT_ONCE)
+            waited += _AT_ONCE
+        self._is_in_doubt = False
+
+    async def _wait_up(self) -> None:
+        """Wait for an engine that is being started again, for a while.
+
+        Raises:
+            EngineDownError: If it is not up by then.
+        """
+        if self._is_in_doubt:
+            await self._clear_doubt()
+        if not self._up and self._is_restarting:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._came_up.wait(), self._options.restart_wait)
+        if not self._up:
+            raise EngineDownError(self._reason)
 
     def checks(self) -> Sequence[Check]:
         """Whether the process answers."""
@@ -212,18 +323,9 @@ class LlamaCppEngine:
     def stats(self) -> EngineStats:
         """The engine at a glance."""
         return EngineStats(
-            running=self._running,
+            running=len(self._running),
             restarts=self._restarts,
             pid=self._process.pid if self._process is not None else None,
             is_up=self._up,
             reason=None if self._up else self._reason,
         )
-
-
-def _refusal(status: int, body: bytes) -> ServiceError:
-    """llama.cpp's refusals, in our catalogue's codes."""
-    info = ErrorInfo.from_response(status, body, {})
-    if any(words in info.message for words in _TOO_LONG) or "exceed_context" in info.type:
-        told = {"code": "context_length_exceeded", "type": "invalid_request_error", "param": "messages"}
-        info = info.model_copy(update={**told, "status": 400})
-    return ServiceError(info)

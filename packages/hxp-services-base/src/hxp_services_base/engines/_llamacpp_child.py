@@ -11,6 +11,9 @@ import os
 import sys
 from typing import Any
 
+_BATCH = 512
+"""Tokens that are computed at once, as far as the number of slots divides it."""
+
 
 def parameters(options: dict[str, Any]) -> Any:
     """llama.cpp's parameters for our options (the fields of `LlamaCppOptions` plus `socket`)."""
@@ -27,12 +30,18 @@ def parameters(options: dict[str, Any]) -> Any:
     params.n_gpu_layers = options["gpu_layers"]
     params.embedding = True
     params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
-    params.cache_ram_mib = 64  # its default of 8 GiB is meant for a machine of its own
+    params.cache_ram_mib = (
+        0  # prompts in main memory are found by anybody's request; the slots are kept apart (_slots.py)
+    )
+    params.slot_prompt_similarity = 0.0  # as above: a slot is chosen by its number, never by another's words
+    # The graph of mean pooling is reserved for whole sequences: with a remainder, llama.cpp aborts while it loads.
+    params.n_batch = params.n_ubatch = max(1, _BATCH // options["slots"]) * options["slots"]
     params.endpoint_metrics = True
     params.endpoint_slots = True
     params.use_jinja = True
     params.ui = False
     params.warmup = True
+    params.verbosity = 2  # warnings and errors: what it says of each request is in our own records
     return params
 
 

@@ -8,11 +8,16 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from ._engine_log import EngineLog
+from ._environment import engine_environment
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 _END_GRACE = 3.0
+_DRAIN = 1.0
+_CRASHES = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP}
 
 
 class EngineStartError(RuntimeError):
@@ -22,20 +27,29 @@ class EngineStartError(RuntimeError):
 class EngineProcess:
     """A child process in a process group of its own.
 
+    It gets an environment of an allow-list. Standard output and standard error go to a log file that rotates.
+
     Args:
         command: What to run.
-        log: Where its standard error goes; appended to.
+        log: The log file, or where it goes by the default policy.
     """
 
-    def __init__(self, command: Sequence[str], *, log: Path) -> None:
+    def __init__(self, command: Sequence[str], *, log: EngineLog | Path) -> None:
         self._command = tuple(command)
-        self._log = log
+        self._log = log if isinstance(log, EngineLog) else EngineLog(log)
         self._process: asyncio.subprocess.Process | None = None
+        self._pumps: list[asyncio.Task[None]] = []
 
     @property
     def pid(self) -> int | None:
         """The process, while there is one."""
         return None if self._process is None or self._process.returncode is not None else self._process.pid
+
+    @property
+    def has_crashed(self) -> bool:
+        """Whether it ended itself: by a signal of its own making, or with a status."""
+        status = None if self._process is None else self._process.returncode
+        return status is not None and (status > 0 or -status in _CRASHES)
 
     async def start(self, *, seconds: float) -> None:
         """Run it and wait for its line `ready`.
@@ -43,18 +57,17 @@ class EngineProcess:
         Raises:
             EngineStartError: If it ends first, or takes longer than `seconds`.
         """
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._process = process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=engine_environment(os.environ),
+            start_new_session=True,
+        )
         try:
             async with asyncio.timeout(seconds):
-                said_ready = await self._wait_ready(self._process)
+                said_ready = await self._wait_ready(process)
         except TimeoutError:
             await self.end()
             raise EngineStartError(f"not ready within {seconds:g} s; {self.last_words()}") from None
@@ -62,21 +75,27 @@ class EngineProcess:
             await self.end()
             raise
         if not said_ready:
-            status = await self._process.wait()
+            status = await process.wait()
+            await self._drained()
             raise EngineStartError(f"ended with status {status} before it was ready; {self.last_words()}")
 
-    @staticmethod
-    async def _wait_ready(process: asyncio.subprocess.Process) -> bool:
+    async def _wait_ready(self, process: asyncio.subprocess.Process) -> bool:
+        """Read standard output up to the line `ready`, and then, as standard error, for the log."""
         assert process.stdout is not None  # noqa: S101 - opened as a pipe above
-        while line := await process.stdout.readline():
+        assert process.stderr is not None  # noqa: S101 - as above
+        self._pumps = [asyncio.create_task(self._log.pump(process.stderr), name="engine-log")]
+        while line := await _line(process.stdout):
             if line.startswith(b"ready"):
+                self._pumps.append(asyncio.create_task(self._log.pump(process.stdout), name="engine-output"))
                 return True
+            self._log.write(line)
         return False
 
     async def wait(self) -> str:
         """Wait for its end; how it ended, in words."""
         assert self._process is not None, "start() comes first"  # noqa: S101 - a programming error
         status = await self._process.wait()
+        await self._drained()
         if status < 0:
             return f"killed by {signal.Signals(-status).name}"
         return f"ended with status {status}"
@@ -98,13 +117,27 @@ class EngineProcess:
         except TimeoutError:
             self.kill()
             await self._process.wait()
+        await self._drained()
+
+    async def _drained(self) -> None:
+        """Take its last words; what it started itself may keep its pipes open, and is not waited for."""
+        if self._pumps:
+            _, late = await asyncio.wait(self._pumps, timeout=_DRAIN)
+            for pump in late:
+                pump.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+            self._pumps = []
 
     def last_words(self, lines: int = 5) -> str:
         """The end of its log, for the error message."""
-        try:
-            with self._log.open("rb") as log:
-                log.seek(max(0, self._log.stat().st_size - 4096))
-                tail = log.read().decode(errors="replace").strip().splitlines()[-lines:]
-        except OSError:
-            tail = []
-        return "its last words: " + (" | ".join(tail) or "none") + f" (see {self._log})"
+        return self._log.last_words(lines)
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """Read a line; of one that is longer than the stream's buffer, a part."""
+    try:
+        return await stream.readuntil(b"\n")
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+    except asyncio.LimitOverrunError as error:
+        return await stream.read(max(1, error.consumed))
