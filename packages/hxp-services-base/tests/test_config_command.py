@@ -38,7 +38,7 @@ def hxp(*arguments: str) -> Result:
         (["show"], "services.json.config.text = 'hi'"),
         (["show", "--origins"], "hxp.yaml:5:11"),
         (["explain", "services.json.port"], "services.json.port = 8000\n  from hxp.yaml:5:11\n"),
-        (["validate"], "valid: 1"),
+        (["validate"], "valid: 2"),
         (["diff", "development", "staging"], "services.json.port: 8000 (hxp.yaml:5:11) → 9000 (hxp.staging.yaml:1:25)"),
         (["schema"], '"x-origin-env": "HXP__SERVICES__JSON__PORT"'),
         (["env"], "HXP__SERVICES__JSON__CONFIG__TEXT="),
