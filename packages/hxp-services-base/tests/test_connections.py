@@ -138,6 +138,10 @@ def test_the_limit_leaves_descriptors_for_upstreams_files_and_the_engine(descrip
     assert Limits.of(HttpConfig(), descriptors=descriptors).connections == connections
 
 
+def test_no_setting_takes_the_last_descriptors() -> None:
+    assert Limits.of(HttpConfig(max_connections=5000), descriptors=1024).connections == 1024 - 192
+
+
 def test_being_full_is_logged_once_and_again_only_after_it_has_cleared() -> None:
     registry = Registry(max_connections=10)
     with capture() as lines:
@@ -239,3 +243,15 @@ async def test_where_all_connections_work_a_new_one_is_told_so(witness: Witness)
             while len(shell.in_flight) == 4:
                 await asyncio.sleep(0.01)
         assert b"200 OK" in await say(running.host.port, CLOSE)
+
+
+async def test_the_probe_thread_survives_a_lack_of_descriptors_and_logs_it_once(witness: Witness) -> None:
+    """P10, D5: at the limit every accept fails, again and again."""
+    async with witness() as running:
+        probes = running.host._probes
+        assert probes is not None
+        with capture() as lines:
+            for _ in range(100):
+                probes._failed(probes._loop, {"message": "accept", "exception": OSError(24, "Too many open files")})
+            probes._failed(probes._loop, {"message": "something else"})
+        assert [line["attributes"]["since"] for line in lines] == [1, 1]

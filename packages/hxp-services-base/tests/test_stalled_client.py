@@ -39,6 +39,12 @@ def open_connections(running: Running[Any]) -> set[Any]:
     return set(server.server_state.connections)
 
 
+async def some_open(running: Running[Any]) -> None:
+    async with asyncio.timeout(5):
+        while not open_connections(running):
+            await asyncio.sleep(0.01)
+
+
 async def none_open(running: Running[Any], seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
         while open_connections(running):
@@ -79,9 +85,7 @@ async def test_a_whole_answer_that_nobody_reads_is_let_go(witness: Witness) -> N
     """Its request has ended long ago; what is left is a connection with a full buffer."""
     async with witness(send_timeout=0.5) as running:
         with deaf_client(running.host.port, b"GET /big?8000000 HTTP/1.1\r\nHost: x\r\n\r\n"):
-            async with asyncio.timeout(5):
-                while not open_connections(running):
-                    await asyncio.sleep(0.01)
+            await some_open(running)
             await none_open(running)
 
 
@@ -90,7 +94,7 @@ async def test_a_small_rest_that_nobody_reads_does_not_keep_a_connection(witness
     """A close waits for its buffer, which is below the mark at which handlers wait."""
     async with witness(send_timeout=0.5, keep_alive=0.5) as running:
         with deaf_client(running.host.port, b"GET /big?3000000 HTTP/1.1\r\nHost: x\r\n" + ending + b"\r\n"):
-            await asyncio.sleep(0.2)
+            await some_open(running)
             await none_open(running)
 
 
@@ -110,8 +114,6 @@ async def test_a_client_that_reads_slowly_is_waited_for(witness: Witness) -> Non
 async def test_a_half_closed_client_that_does_not_read_is_let_go_too(witness: Witness) -> None:
     async with witness(send_timeout=0.5) as running:
         with deaf_client(running.host.port, b"GET /big?8000000 HTTP/1.1\r\nHost: x\r\n\r\n") as client:
-            async with asyncio.timeout(5):
-                while not open_connections(running):
-                    await asyncio.sleep(0.01)
+            await some_open(running)
             client.shutdown(socket.SHUT_WR)
             await none_open(running)

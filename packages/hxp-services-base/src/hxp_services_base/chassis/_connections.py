@@ -138,16 +138,23 @@ class Connections:
     def refused(self, reason: str, address: str) -> None:
         """Count a refusal, and log it at a bounded rate."""
         self.count(reason)
-        now = self.clock()
-        if now - self._told.get(reason, -_QUIET) < _QUIET:
-            self._untold[reason] = self._untold.get(reason, 0) + 1
-            return
-        self._told[reason] = now
-        self._log.warning("connection refused", reason=reason, address=address, since=self._untold.pop(reason, 0) + 1)
+        if number := self._to_tell(reason):
+            self._log.warning("connection refused", reason=reason, address=address, since=number)
 
     def failed(self, error: BaseException) -> None:
-        """Log an error that passed every layer of the app."""
-        self._log.error("a request failed outside its handler", error=repr(error))
+        """Log an error that passed every layer of the app, or of the event loop, at a bounded rate."""
+        if number := self._to_tell(type(error).__name__):
+            self._log.error("a connection failed outside its handler", error=repr(error), since=number)
+
+    def _to_tell(self, reason: str) -> int:
+        """Return how often `reason` has come since it was last logged; 0 where that was a moment ago."""
+        now = self.clock()
+        number = self._untold.pop(reason, 0) + 1
+        if now - self._told.get(reason, -_QUIET) < _QUIET:
+            self._untold[reason] = number
+            return 0
+        self._told[reason] = now
+        return number
 
     def sweep(self) -> None:
         """Let every connection whose time is up know; called often, looks at them every now and then."""

@@ -59,7 +59,9 @@ class Limits:
             config: What the operator says.
             descriptors: The process's limit on file descriptors; asked for unless given.
         """
-        most = config.max_connections or connections_below(descriptor_limit() if descriptors is None else descriptors)
+        descriptors = descriptor_limit() if descriptors is None else descriptors
+        most = config.max_connections or connections_below(descriptors)
+        most = max(4, min(most, descriptors - _reserve(descriptors)))
         return cls(
             head_timeout=config.head_timeout,
             keep_alive=config.keep_alive,
@@ -77,7 +79,7 @@ class Limits:
     @property
     def backlog(self) -> int:
         """Connections that the kernel may hold for us: they are accepted in one go, before any is counted."""
-        return min(2048, max(16, self.connections // 2))
+        return min(2048, max(64, self.connections // 2))
 
     @property
     def interval(self) -> float:
@@ -103,5 +105,8 @@ def descriptor_limit() -> int:
 
 def connections_below(descriptors: int) -> int:
     """Return how many connections leave enough descriptors for an upstream's connection each, files and the engine."""
-    reserve = min(_RESERVE, descriptors // 2)
-    return max(4, min(_MOST, (descriptors - reserve) // 2))
+    return max(4, min(_MOST, (descriptors - _reserve(descriptors)) // 2))
+
+
+def _reserve(descriptors: int) -> int:
+    return min(_RESERVE, descriptors // 2)

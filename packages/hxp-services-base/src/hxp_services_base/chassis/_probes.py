@@ -60,6 +60,7 @@ class ProbeServer:
         self.host = host
         self.port = int(listener.getsockname()[1])
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._failed)
         self._ended = asyncio.Event()
         self._thread = threading.Thread(target=self._run, args=(listener,), name="probes", daemon=True)
         self._thread.start()
@@ -83,6 +84,10 @@ class ProbeServer:
             for connection in tuple(self._state.connections):
                 connection.abort()
             await asyncio.sleep(0)  # aborted transports close in the next round
+
+    def _failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log what the loop reports at a bounded rate: without a free descriptor it is every accept."""
+        self._connections.failed(context.get("exception") or RuntimeError(context["message"]))
 
     async def _watch(self) -> None:
         while True:
