@@ -26,6 +26,10 @@ _NAME = rb"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2}){0,255}"
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|" + _NAME + rb")(?::[0-9]{0,5})?")
 
 
+TELLING = frozenset({b"expect", b"host", b"transfer-encoding"})
+"""Names of the headers that are judged."""
+
+
 class Target(NamedTuple):
     """A request target in its parts."""
 
@@ -64,7 +68,13 @@ def read_target(target: bytes, method: str) -> Target | None:
 
 
 def judge(headers: Headers, *, version: str, method: str) -> Refusal | None:
-    """Return why a head is refused whatever its target is, or `None`."""
+    """Return why a head is refused whatever its target is, or `None`.
+
+    Args:
+        headers: Those of the names in `TELLING`.
+        version: The version of HTTP, such as `"1.1"`.
+        method: The method.
+    """
     if version not in {"1.1", "1.0"} or method == "CONNECT":
         return NO_TUNNEL if method == "CONNECT" else UNKNOWN_VERSION
     hosts = 0
@@ -87,6 +97,11 @@ def _judge_coding(value: bytes, version: str) -> Refusal | None:
     if codings[-1] != b"chunked":  # nobody knows where such a body ends
         return MALFORMED
     return UNKNOWN_CODING if len(codings) > 1 else None
+
+
+def expects_continue(headers: Headers) -> bool:
+    """Return whether a client waits for `100 Continue` before it sends its body."""
+    return len(headers) > 1 and any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers)
 
 
 def refusal_of(target: Target | None) -> Refusal | None:

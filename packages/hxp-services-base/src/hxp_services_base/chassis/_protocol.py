@@ -20,7 +20,7 @@ import httptools
 
 from ._cycle import Cycle, new_scope
 from ._exchange import SCOPE_KEY
-from ._head import judge, read_target, refusal_of
+from ._head import TELLING, expects_continue, judge, read_target, refusal_of
 from ._limits import LINGER_BYTES, LINGER_SECONDS, MAX_HEAD, MAX_HEADERS, MAX_PIPELINED, SLOWEST_CLIENT, WRITE_BUFFER
 from ._refusal import (
     BROKEN,
@@ -101,6 +101,7 @@ class HttpConnection(asyncio.Protocol):
         # The message that is being read.
         self._url = b""
         self._headers: Headers = []
+        self._telling: Headers = []
         self._in_head = False
         self._message_ended = False
         self._trailers = self._trailer_bytes = 0
@@ -206,6 +207,7 @@ class HttpConnection(asyncio.Protocol):
         """Begin a request."""
         self._url = b""
         self._headers = []
+        self._telling = []
         self._in_head = True
         self._trailers = self._trailer_bytes = self._body = 0
 
@@ -216,12 +218,17 @@ class HttpConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; a trailer is counted, and is no header."""
         headers = self._headers
-        if len(headers) + self._trailers >= MAX_HEADERS:
+        if len(headers) >= MAX_HEADERS:
             self._stop_parser(MANY_HEADERS)
         if self._in_head:
-            headers.append((name.lower(), value))
+            name = name.lower()
+            headers.append((name, value))
+            if name in TELLING:
+                self._telling.append((name, value))
         else:
             self._trailers += 1
+            if len(headers) + self._trailers > MAX_HEADERS:
+                self._stop_parser(MANY_HEADERS)
             self._trailer_bytes += len(name) + len(value) + 4
             if self._trailer_bytes > MAX_HEAD:
                 self._stop_parser(LONG_FRAMING)
@@ -232,7 +239,7 @@ class HttpConnection(asyncio.Protocol):
         version = parser.get_http_version()
         method = parser.get_method().decode("ascii")
         target = read_target(self._url, method)
-        refusal = judge(headers, version=version, method=method) or refusal_of(target)
+        refusal = judge(self._telling, version=version, method=method) or refusal_of(target)
         if refusal is not None or target is None:
             self._stop_parser(refusal or MALFORMED)
         if self._framing + self._slice > MAX_HEAD:
@@ -251,9 +258,8 @@ class HttpConnection(asyncio.Protocol):
             client=self._client,
             server=self._server,
         )
-        expects_continue = any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers)
         keep_alive = version == "1.1" and parser.should_keep_alive()
-        self._begin(Cycle(self, scope, keep_alive=keep_alive, expects_continue=expects_continue))
+        self._begin(Cycle(self, scope, keep_alive=keep_alive, expects_continue=expects_continue(self._telling)))
 
     def _measure_head(self, method: str) -> None:
         """Measure a head that may be too long: not all of the bytes that came with it need be its own."""
