@@ -154,7 +154,7 @@ def test_a_parser_with_a_depth_limit_of_its_own_does_not_change_the_sentence(
 ) -> None:
     def compose(text: str) -> object:
         column = min(len(text.rsplit("\n", maxsplit=1)[-1]), 1_001)
-        mark = yaml.Mark("", 0, text.count("\n"), column, None, None)
+        mark = yaml.Mark("", 0, text.count("\n"), column, None, 0)
         raise yaml.MarkedYAMLError("", None, "exceeded maximum nesting depth", mark)
 
     monkeypatch.setattr("hxp_config._yaml._compose", compose)

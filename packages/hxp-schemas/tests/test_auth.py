@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pydantic
 import pytest
-from hxp_schemas import ApiKey, ErrorInfoError, Permission, Principal, Secret, SecretReference, TokenClaims
+from hxp_schemas import ApiKey, ErrorInfoError, Permission, Principal, Secret, SecretReference, TokenClaims, is_id
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -186,7 +186,8 @@ def test_a_secret_has_a_length() -> None:
 def test_a_key_is_random_and_stored_as_a_digest_under_a_pepper() -> None:
     one, other = ApiKey.generate(), ApiKey.generate()
     assert one != other
-    assert len(one.reveal()) == 47
+    assert len(one.reveal()) == 74
+    assert is_id(one.reveal()[:30], "hxp")
     assert one.digest(b"pepper") == ApiKey(one.reveal()).digest(b"pepper") != one.digest(b"salt")
     assert len(one.digest(b"pepper")) == 64
     schema = Holder.model_json_schema()["properties"]["key"]

@@ -154,7 +154,8 @@ def test_every_choice_must_finish() -> None:
 
 
 def test_choices_may_share_an_event() -> None:
-    choices = [{"index": index, "delta": {}, "finish_reason": reason} for index, reason in ((0, None), (1, "stop"))]
+    reasons = {0: None, 1: "stop"}
+    choices = [{"index": index, "delta": {}, "finish_reason": reason} for index, reason in reasons.items()]
     tap, _ = fed(content("a") + event(choices=choices) + FINISH + DONE, [])
     assert tap.end is StreamEnd.COMPLETE
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ._path import join_path
-from ._secrecy import MASK
+from ._secrecy import MASK, without_url_secrets
 from ._snapshot import NOTHING, paths_of, value_at
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Difference:
         }
 
     def _shown(self, value: Any) -> str:
-        return MASK if self.secret else repr(value)
+        return MASK if self.secret else without_url_secrets(repr(value))
 
     def _side(self, value: Any, origin: Origin | None) -> str:
         return "nothing" if origin is None else f"{self._shown(value)} ({origin})"

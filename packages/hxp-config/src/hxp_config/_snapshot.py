@@ -10,7 +10,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel
 
 from ._origin import Origin
 from ._path import join_path, split_path
-from ._secrecy import MASK, is_secret
+from ._secrecy import MASK, is_secret, without_url_secrets
 
 if TYPE_CHECKING:
     from ._migration import AppliedRewrite
@@ -64,7 +64,7 @@ class Snapshot(Generic[T]):
         lines = [f"{path} = {self.shown(path)}", f"  from {origin}"]
         hidden = self.is_secret(path)
         for lost in origin.overridden:
-            was = "a section" if lost.raw is None else MASK if hidden else repr(lost.raw)
+            was = "a section" if lost.raw is None else MASK if hidden else without_url_secrets(repr(lost.raw))
             lines.append(f"  instead of {was} from {lost}")
         return "\n".join(lines)
 
@@ -105,7 +105,7 @@ class Snapshot(Generic[T]):
         if value is not None and self.is_secret(path):
             return MASK
         node = self.node(path)
-        return repr(node.plain() if value is NOTHING and node else value)
+        return without_url_secrets(repr(node.plain() if value is NOTHING and node else value))
 
 
 def value_at(value: object, segments: Sequence[str]) -> object:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from ._errors import ConfigError, ConfigProblem
 from ._node import Node, Where
 from ._path import join_path
+from ._secrecy import without_url_secrets
 from ._shape import models_at, speaks_of_unknown_keys, suggest
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _message(detail: ErrorDetails) -> str:
     if detail["type"] == "union_tag_invalid":  # pydantic's own message shows the value
         context = detail["ctx"]
         return f"{context['discriminator']} should be one of {context['expected_tags']}"
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = without_url_secrets(detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, "))
     return message[:1].lower() + message[1:]
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ._secret import Secrets, printable_text, unprintable
+from ._secret_name import names_secret
 from ._shape import MARK
 
 CONTENT_MARK = "[content off]"
@@ -43,14 +44,25 @@ class Cleaner:
         redact_keys: Names whose value is a secret.
         content_keys: Names whose value is what people wrote to a model, or it to them.
         secrets: What to hide in texts before they are cut.
+        by_words: Whether a name whose words tell of a secret is one of those, too.
         show_locals: Whether an exception is told with the values of local variables.
     """
 
     def __init__(
-        self, redact_keys: Iterable[str], content_keys: Iterable[str], secrets: Secrets, *, show_locals: bool = False
+        self,
+        redact_keys: Iterable[str],
+        content_keys: Iterable[str],
+        secrets: Secrets,
+        *,
+        by_words: bool = False,
+        show_locals: bool = False,
     ) -> None:
         marks = {_normal(key): CONTENT_MARK for key in content_keys} | {_normal(key): MARK for key in redact_keys}
-        self.mark_of = lru_cache(maxsize=_MAX_NAMES)(lambda name: marks.get(_normal(name)))
+
+        def mark_of(name: str) -> str | None:
+            return marks.get(_normal(name)) or (MARK if by_words and names_secret(name) else None)
+
+        self.mark_of = lru_cache(maxsize=_MAX_NAMES)(mark_of)
         self._secrets = secrets
         self._show_locals = show_locals
         self.open_names: set[str] = set()  # a program uses the same names again and again

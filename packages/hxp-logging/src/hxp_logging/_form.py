@@ -11,7 +11,7 @@ _UNESCAPED = ("", "/", "!*'()", "!$&'()*+,;=:@/?")  # by everybody, Python, Java
 
 
 def forms_of(value: str, printable: str) -> Iterator[str]:
-    """Yield a value as it stands, in Python's and JSON's notations, in URLs, and in base64."""
+    """Yield a value as it stands, in Python's and JSON's notations, in URLs, in hexadecimal, and in base64."""
     data = printable.encode()
     utf_16 = printable.encode("utf-16-be")
     units = [int.from_bytes(utf_16[index : index + 2], "big") for index in range(0, len(utf_16), 2)]
@@ -19,9 +19,14 @@ def forms_of(value: str, printable: str) -> Iterator[str]:
     yield from (value, printable, repr(value)[1:-1], repr(data)[2:-1], escaped)
     yield from (repr(_QUOTES + value)[4:-1], repr(_QUOTES.encode() + data)[5:-1])
     yield "".join(dumps(chr(unit)).decode()[1:-1] if unit < 128 else f"\\u{unit:04x}" for unit in units)
-    for encoded in (quote_plus(data), *(quote(data, safe=safe) for safe in _UNESCAPED)):
-        yield encoded
-        yield _lower_escapes(encoded)
+    for once in (quote_plus(data), *(quote(data, safe=safe) for safe in _UNESCAPED)):
+        for encoded in (once, _lower_escapes(once)):
+            yield encoded
+            for twice in (quote(encoded, safe=""), encoded.replace("%", "%25")):  # a URL inside a URL
+                yield twice
+                yield _lower_escapes(twice)
+    yield data.hex()
+    yield data.hex().upper()
     for form in {data, escaped.encode()}:  # a secret inside a JSON document inside base64 keeps JSON's escapes
         yield from _base64_forms(form)
 

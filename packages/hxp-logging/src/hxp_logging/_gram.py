@@ -12,7 +12,7 @@ from struct import Struct
 
 _SIZES = (16, 8)
 _MAX_BLOCKS = 512  # of which there is a `Struct` in store; in a longer line, that many are looked at in one go
-_SLASH, _SPACE = b"/ "  # as numbers, which are found five times as fast
+_EQUALS, _SLASH, _SPACE = b"=/ "  # as numbers, which are found five times as fast
 
 Look = Callable[[bytes], bool]
 
@@ -93,4 +93,4 @@ def _any_of(texts: Sequence[bytes]) -> Look:
 
 def _rarest(start: bytes) -> int:
     capitals = [byte for byte in start if 65 <= byte <= 90]
-    return next((byte for byte in (*capitals, _SLASH, _SPACE) if byte in start), start[0])
+    return next((byte for byte in (_EQUALS, *capitals, _SLASH, _SPACE) if byte in start), start[0])

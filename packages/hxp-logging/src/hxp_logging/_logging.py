@@ -73,7 +73,11 @@ class Logging:
         self._recorder = options.recorder
         self.secrets = Secrets(shapes=options.redact_shapes, cards=options.redact_cards)
         self.cleaner = Cleaner(
-            options.redact_keys, options.content_keys, self.secrets, show_locals=options.exception_locals
+            options.redact_keys,
+            options.content_keys,
+            self.secrets,
+            by_words=options.hides_by_words,
+            show_locals=options.exception_locals,
         )
         self._json = JsonLine(resource_of(options), self.cleaner, self.secrets)
         workshop = Workshop(options, stream, clock=clock, json=self._json, on_heal=self._tell_lost)

@@ -225,6 +225,8 @@ class LoggingOptions:
         outputs: Where lines go; replaces `file`, `format` and the stream.
         redact_keys: Fields whose value is never written, whatever their case, with `-` and `_` alike.
         content_keys: The same for what people write to a model, and it to them; empty to log prompts.
+        redact_words: Whether fields are hidden whose names tell of a secret by their words: `db_password`, `hfToken`;
+            unless given, where `redact_keys` is left as it is.
         redact_shapes: Whether API keys, tokens and passwords in URLs are hidden by how they look.
         redact_cards: Whether card numbers are.
         exception_locals: Whether exceptions are told with the values of local variables.
@@ -245,6 +247,7 @@ class LoggingOptions:
     outputs: tuple[Output, ...] = ()
     redact_keys: frozenset[str] = REDACT_KEYS
     content_keys: frozenset[str] = CONTENT_KEYS
+    redact_words: bool | None = None
     redact_shapes: bool = True
     redact_cards: bool = False
     exception_locals: bool = False
@@ -257,6 +260,11 @@ class LoggingOptions:
         _one_of("format", self.format, _FORMATS)
         _at_least("collapse", self.collapse, 0)
         level_number(self.level)
+
+    @property
+    def hides_by_words(self) -> bool:
+        """Whether the words of a name are looked at: who chooses the names alone gets those alone."""
+        return self.redact_keys is REDACT_KEYS if self.redact_words is None else self.redact_words
 
 
 def _is_number(value: object) -> bool:

@@ -19,7 +19,23 @@ _TOKEN = (
     r"[Bb]earer [A-Za-z0-9._~+/-]{16,}=*",  # RFC 6750
 )
 _PRIVATE_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
-_USERINFO = r"://[^/\s\"'<>@:]*:[^/\s\"'<>@]*@"  # RFC 3986, with a password
+_USERINFO = r"://[^/\s\"'<>@:]*:[^/\s\"'<>]*@"  # RFC 3986, with a password, in which an @ is often forgotten
+# Names of parameters of a URL, or the ends of such names, whose values are secrets: `?api_key=`, `&X-Amz-Signature=`.
+_PARAMETERS = (
+    "auth",
+    "credential",
+    "key",
+    "passphrase",
+    "passwd",
+    "password",
+    "pwd",
+    "secret",
+    "sig",
+    "signature",
+    "token",
+)
+_SPELLINGS = tuple(spelling for name in _PARAMETERS for spelling in (name, name.capitalize(), name.upper()))
+_PARAMETER_VALUE = r"[^&\s\"'<>#;\\]"
 _CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
 _CARD_BYTES = re.compile(rb"\d(?:[ -]?\d){12,18}")
 
@@ -48,14 +64,16 @@ ROUGH: tuple[tuple[bytes, re.Pattern[bytes]], ...] = tuple(
         (b"earer ", rb"[A-Za-z0-9._~+/-]{16}"),
         (b"-----BEGIN ", rb"[A-Z ]*PRIVATE KEY"),
         (b"://", rb"[^/\s\"'<>@:]*:[^/\s\"'<>@]*@"),
+        *((f"{name}=".encode(), _PARAMETER_VALUE.encode()) for name in _SPELLINGS),
     )
 )
-_TRIGGERS = tuple(start.decode() for start, _ in ROUGH)
+_TRIGGERS = tuple(start.decode() for start, _ in ROUGH if not start.endswith(b"="))
 
 _EXACT = re.compile(
     rf"(?<![A-Za-z0-9])(?:{'|'.join(_TOKEN)})|{_PRIVATE_KEY}[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
 _EXACT_USERINFO = re.compile(_USERINFO)
+_EXACT_PARAMETER = re.compile(rf"([?&;][\w.%-]{{0,64}}?(?:{'|'.join(_SPELLINGS)})=){_PARAMETER_VALUE}+")
 
 
 def seems_card(line: bytes) -> bool:
@@ -65,6 +83,8 @@ def seems_card(line: bytes) -> bool:
 
 def hide_shapes(text: str) -> str:
     """Replace everything of a telling shape."""
+    if "=" in text:
+        text = _EXACT_PARAMETER.sub(rf"\1{MARK}", text)
     for trigger in _TRIGGERS:
         if trigger in text:
             return _EXACT_USERINFO.sub(f"://{MARK}@", _EXACT.sub(MARK, text))

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from ._identity import new_id
+
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
@@ -117,12 +119,12 @@ class _Unread:
 
 
 class ApiKey(Secret):
-    """An API key: `hxp_` and 43 characters of 256 random bits.
+    """An API key: `hxp_<ULID>_<secret>`, of which the ULID is an identity that may be seen and the secret has 256 bits.
 
     Example:
         >>> key = ApiKey.generate()
-        >>> key.reveal().startswith("hxp_"), str(key)
-        (True, '**********')
+        >>> len(key.reveal()), key.reveal().startswith("hxp_"), str(key)
+        (74, True, '**********')
     """
 
     __slots__ = ()
@@ -133,7 +135,7 @@ class ApiKey(Secret):
         """Make a new key from the system's randomness."""
         import secrets  # noqa: PLC0415 - as above
 
-        return cls("hxp_" + secrets.token_urlsafe(32))
+        return cls(f"{new_id('hxp')}_{secrets.token_urlsafe(32)}")
 
     def digest(self, pepper: bytes) -> str:
         """Return what is stored instead of the key.

@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hxp_schemas import new_id
+from hxp_schemas import ApiKey
 
 if TYPE_CHECKING:
     from hxp_schemas import KeyRecord, KeySnapshot
 
 _PEPPER_BYTES = 32
-_HEAD = "hxp_"
 _ULID = slice(4, 30)
 _LENGTH = 74
 
@@ -73,9 +72,8 @@ class NewKey(NamedTuple):
 
 def new_key(pepper: Pepper) -> NewKey:
     """Make a key."""
-    key_id = new_id("key")
-    plaintext = f"{_HEAD}{key_id.removeprefix('key_')}_{secrets.token_urlsafe(32)}"
-    return NewKey(key_id, plaintext, digest(pepper, plaintext))
+    plaintext = ApiKey.generate().reveal()
+    return NewKey(f"key_{plaintext[_ULID]}", plaintext, digest(pepper, plaintext))
 
 
 def digest(pepper: Pepper, plaintext: str | bytes) -> str:

@@ -1,9 +1,13 @@
-"""Free ports on the loopback interface."""
+"""Free ports on the loopback interface, and connections over which a test sends exactly the bytes that it means."""
 
+import asyncio
+import contextlib
 import random
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-__all__ = ["PROBE_OFFSET", "free_port", "free_ports"]
+__all__ = ["PROBE_OFFSET", "free_port", "free_ports", "raw_answer", "raw_connection"]
 
 PROBE_OFFSET = 1000
 """A service's probes answer on its port plus this."""
@@ -53,3 +57,36 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+@asynccontextmanager
+async def raw_connection(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect to a port of this machine for the time of a block, whatever becomes of the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def raw_answer(port: int, *parts: bytes, seconds: float = 5.0) -> bytes:
+    """Send `parts` one after another; return everything that comes back.
+
+    Args:
+        port: Where to connect.
+        parts: The bytes to send; nothing is added.
+        seconds: How long to wait for the other side to close.
+    """
+    async with raw_connection(port) as (reader, writer):
+        answer = b""
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(seconds):
+                for part in parts:
+                    writer.write(part)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+                while piece := await reader.read(65536):
+                    answer += piece
+        return answer

@@ -15,10 +15,6 @@ TENANT_HEADER = b"x-hxp-tenant"
 """Whom a request is for: opaque, 1 to 64 characters of `[A-Za-z0-9_-]`; from services of the own stack only."""
 
 
-TENANT_HEADER = b"x-hxp-tenant"
-"""The header by which a gateway names the tenant of a request, opaquely, to the services of its own stack."""
-
-
 def bearer_token(scope: Scope) -> bytes | None:
     """The bearer token of a request; `None` when it is absent, malformed, or given twice (A1, A4)."""
     values = [value for name, value in scope["headers"] if name == b"authorization"]

@@ -13,7 +13,9 @@ from .._lifecycle import Lifecycle, StartError
 from .._service import BaseService
 from .._state import State
 from ._auth import StackAuth
-from ._metrics import RequestMetrics
+from ._connections import Connections
+from ._limits import Limits
+from ._metrics import ConnectionMetrics, RequestMetrics
 from ._operations import Operations
 from ._paths import Paths
 from ._ports import bind
@@ -93,9 +95,10 @@ class ServiceHost:
             operations = Operations(
                 self.context, distribution=_distribution_of(self.service), state=lambda: self.lifecycle.state
             )
-            self._start_probes(operations)
+            connections, few = self._registries()
+            self._start_probes(operations, few)
             self._shell = self._build_shell(operations)
-            self._uvicorn = uvicorn_server(self._shell)
+            self._uvicorn = uvicorn_server(self._shell, connections)
             self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[listener]), name="uvicorn")
             await self.lifecycle.start()
         except BaseException:
@@ -103,11 +106,18 @@ class ServiceHost:
             listener.close()
             raise
 
-    def _start_probes(self, operations: Operations) -> None:
+    def _registries(self) -> tuple[Connections, Connections]:
+        """Make the registries of both ports' connections: the service's own, and operations."""
+        log, limits = self.context.log, Limits.of(self.context.identity.http)
+        metrics = ConnectionMetrics(self.context.metrics, open_connections=lambda: len(own))
+        own = Connections(limits, log=log, count=metrics.refused)
+        return own, Connections(limits.for_operations(), log=log, count=metrics.refused)
+
+    def _start_probes(self, operations: Operations, connections: Connections) -> None:
         identity = self.context.identity
         port = identity.port + PROBE_PORT_OFFSET if identity.port else 0
         try:
-            self._probes = ProbeServer(operations, host=identity.operations_host, port=port)
+            self._probes = ProbeServer(operations, connections, host=identity.operations_host, port=port)
         except OSError as error:
             raise StartError(f"{identity.name!r} cannot answer probes on port {port}: {error}") from error
 

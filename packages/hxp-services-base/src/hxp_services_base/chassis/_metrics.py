@@ -46,4 +46,24 @@ class RequestMetrics:
         self._seconds.labels(exchange.route).observe(now - exchange.started)
 
 
+class ConnectionMetrics:
+    """Open connections, and those that were refused or ended by a limit, by its name.
+
+    Args:
+        registry: The service's registry.
+        open_connections: How many connections are open now.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, open_connections: Callable[[], int]) -> None:
+        self._refused = Counter(
+            "hxp_http_refused", "Connections and requests refused or ended by a limit.", ("reason",), registry=registry
+        )
+        gauge = Gauge("hxp_http_connections", "Open connections.", registry=registry)
+        gauge.set_function(open_connections)
+
+    def refused(self, reason: str) -> None:
+        """Count one; `reason` is a name in the source, never text of a client."""
+        self._refused.labels(reason).inc()
+
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

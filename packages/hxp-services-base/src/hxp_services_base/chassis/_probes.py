@@ -1,33 +1,42 @@
-"""Probes from a thread and a socket of their own, so that load on the event loop cannot delay them."""
+"""Operations from a thread and a socket of their own, so that load on the event loop cannot delay them.
+
+The thread runs an event loop with the same connections as the service's own port: bounded in number, in bytes and in
+time. However many clients there are, there is one thread.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from hxp_schemas import ErrorInfo
+
+from ._asgi import respond
+from ._errors import error_answer
+from ._ports import bind
+from ._protocol import HttpConnection
 
 if TYPE_CHECKING:
+    import socket
+
+    from ._asgi import Receive, Scope, Send
+    from ._connections import Connections
     from ._operations import Operations
 
+_STOP_SECONDS = 5.0
 
-class _Handler(BaseHTTPRequestHandler):
-    operations: ClassVar[Operations]
-    timeout = 5.0
 
-    def do_GET(self) -> None:
-        path, _, query = self.path.partition("?")
-        answer = self.operations.answer(path, query)
-        if answer is None:
-            self.send_error(404)
-            return
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type.decode("latin-1"))
-        self.send_header("Content-Length", str(len(answer.body)))
-        self.end_headers()
-        self.wfile.write(answer.body)
+@dataclass(slots=True)
+class _State:
+    """What the connections of the server share."""
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's signature
-        """Probes come every second; they are not news."""
+    connections: set[Any] = field(default_factory=set)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    default_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    total_requests: int = 0
 
 
 class ProbeServer:
@@ -35,6 +44,7 @@ class ProbeServer:
 
     Args:
         operations: What to answer.
+        connections: The registry of its connections; used by the thread alone.
         host: The address to bind.
         port: The port to bind; 0 takes a free one.
 
@@ -42,27 +52,63 @@ class ProbeServer:
         OSError: If the port cannot be bound.
     """
 
-    def __init__(self, operations: Operations, *, host: str, port: int) -> None:
-        handler = type("_BoundHandler", (_Handler,), {"operations": operations})
-        self._server = ThreadingHTTPServer((host, port), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="probes", daemon=True
-        )
+    def __init__(self, operations: Operations, connections: Connections, *, host: str, port: int) -> None:
+        self._operations = operations
+        self._connections = connections
+        self._state = _State()
+        listener = bind(host, port)
+        self.host = host
+        self.port = int(listener.getsockname()[1])
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._failed)
+        self._ended = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, args=(listener,), name="probes", daemon=True)
         self._thread.start()
 
-    @property
-    def host(self) -> str:
-        """The address that is bound."""
-        return str(self._server.server_address[0])
+    def _run(self, listener: socket.socket) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve(listener))
 
-    @property
-    def port(self) -> int:
-        """The port that is bound."""
-        return int(self._server.server_address[1])
+    async def _serve(self, listener: socket.socket) -> None:
+        server = await self._loop.create_server(
+            lambda: HttpConnection(self._answer, self._connections, self._state),
+            sock=listener,
+            backlog=self._connections.limits.backlog,
+        )
+        watch = asyncio.create_task(self._watch(), name="probe-connections")
+        try:
+            await self._ended.wait()
+        finally:
+            watch.cancel()
+            server.close()
+            for connection in tuple(self._state.connections):
+                connection.abort()
+            await asyncio.sleep(0)  # aborted transports close in the next round
+
+    def _failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log what the loop reports at a bounded rate: without a free descriptor it is every accept."""
+        self._connections.failed(context.get("exception") or RuntimeError(context["message"]))
+
+    async def _watch(self) -> None:
+        while True:
+            self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+            self._connections.sweep()
+            await asyncio.sleep(self._connections.limits.interval)
+
+    async def _answer(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        answer = self._operations.answer(scope["path"], str(scope["query_string"], "latin-1"))
+        if answer is not None and scope["method"] in {"GET", "HEAD"}:
+            await respond(send, answer.status, [(b"content-type", answer.content_type)], answer.body)
+            return
+        if answer is None:
+            info = ErrorInfo(code="not_found", message=f"there is nothing at {scope['path'][:200]!r}", status=404)
+            refusal = error_answer(info, path=scope["path"])
+        else:
+            info = ErrorInfo(code="method_not_allowed", message="use GET or HEAD", status=405)
+            refusal = error_answer(info, path=scope["path"], headers={"Allow": "GET, HEAD"})
+        await respond(send, refusal.status, refusal.headers, refusal.body)
 
     def close(self) -> None:
         """Stop answering and free the port."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=5)
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(_STOP_SECONDS)
