@@ -60,3 +60,14 @@ def test_an_error_inside_the_stream_is_the_callers_error() -> None:
 def test_an_answer_that_is_not_complete_is_never_told_as_one(assembly: Assembly) -> None:
     with pytest.raises(ServiceError, match="before the answer was complete"):
         assembly.result()
+
+
+def test_the_usages_of_several_choices_are_summed_up() -> None:
+    assembly = Assembly()
+    for index in range(3):
+        choice = {"index": index, "delta": {"content": "a"}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 14, "completion_tokens": 5, "total_tokens": 19}
+        assembly.feed(b"data: " + orjson.dumps({"choices": [choice]}) + b"\n\n")
+        assembly.feed(b"data: " + orjson.dumps({"choices": [], "usage": usage}) + b"\n\n")
+    assembly.feed(b"data: [DONE]\n\n")
+    assert assembly.result()["usage"] == {"prompt_tokens": 14, "completion_tokens": 15, "total_tokens": 29}

@@ -154,8 +154,10 @@ def test_every_choice_must_finish() -> None:
 
 
 def test_choices_may_share_an_event() -> None:
-    reasons = {0: None, 1: "stop"}
-    choices = [{"index": index, "delta": {}, "finish_reason": reason} for index, reason in reasons.items()]
+    reasons: dict[int, str | None] = {0: None, 1: "stop"}
+    choices: list[dict[str, object]] = [
+        {"index": index, "delta": {}, "finish_reason": reason} for index, reason in reasons.items()
+    ]
     tap, _ = fed(content("a") + event(choices=choices) + FINISH + DONE, [])
     assert tap.end is StreamEnd.COMPLETE
 

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from hxp_schemas import ErrorInfo, sse
 
+from ._tap import summed_usage
 from .chassis import ServiceError
 
 _OBJECTS = {"chat.completion.chunk": "chat.completion", "text_completion": "text_completion"}
@@ -33,7 +34,7 @@ class Assembly:
         self._head: dict[str, Any] = {}
         self._object = "chat.completion"
         self._choices: dict[int, dict[str, Any]] = {}
-        self._usage: dict[str, Any] | None = None
+        self._usages: list[dict[str, Any]] = []  # llama.cpp sends one for each choice
         self._done = False
 
     def feed(self, chunk: bytes) -> None:
@@ -53,7 +54,8 @@ class Assembly:
             raise ServiceError(ErrorInfo.from_response(502, orjson.dumps(document), {}))
         self._head.update((name, document[name]) for name in _COPIED if name in document)
         self._object = _OBJECTS.get(document.get("object", ""), self._object)
-        self._usage = document.get("usage") or self._usage
+        if isinstance(usage := document.get("usage"), dict):
+            self._usages.append(usage)
         for choice in document.get("choices", ()):
             self._add_choice(choice)
 
@@ -80,7 +82,9 @@ class Assembly:
             message = "the engine ended its stream before the answer was complete"
             raise ServiceError.of(502, "stream_truncated", message)
         choices = [self._choices[index] for index in sorted(self._choices)]
-        return {**self._head, "object": self._object, "choices": choices, "usage": self._usage}
+        is_usage_per_choice = 1 < len(self._usages) == len(choices)
+        usage = summed_usage(self._usages) if is_usage_per_choice else next(reversed(self._usages), None)
+        return {**self._head, "object": self._object, "choices": choices, "usage": usage}
 
 
 def _add_delta(message: dict[str, Any], delta: dict[str, Any]) -> None:

@@ -148,6 +148,8 @@ class Generation:
         async for chunk in response.chunks():
             if events := tap.feed(chunk):
                 await send({"type": "http.response.body", "body": events, "more_body": True})
+        if events := tap.finish():
+            await send({"type": "http.response.body", "body": events, "more_body": True})
         if tap.end is StreamEnd.OPEN:
             raise ServiceError.of(502, "stream_truncated", "the engine ended its stream before the answer was complete")
         await send({"type": "http.response.body", "body": b""})

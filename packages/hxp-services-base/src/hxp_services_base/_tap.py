@@ -17,7 +17,7 @@ import orjson
 from hxp_schemas import sse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 MAX_EVENT = 1024 * 1024
 """Bytes after which an event without an end is garbage."""
@@ -246,10 +246,7 @@ class StreamTap:
         document, frame = event
         if not self._is_usage_per_choice:
             return frame
-        tokens = self.tokens
-        counts = {"prompt_tokens": tokens.prompt, "completion_tokens": tokens.completion}
-        usage = {**self._usages[0], **counts, "total_tokens": tokens.prompt + tokens.completion}
-        return sse.encode(orjson.dumps({**document, "usage": usage}))
+        return sse.encode(orjson.dumps({**document, "usage": summed_usage(self._usages)}))
 
     @property
     def _is_usage_per_choice(self) -> bool:
@@ -326,6 +323,14 @@ def _is_whole(payload: bytes) -> bool:
         return payload == b"[DONE]" or isinstance(orjson.loads(payload), dict)
     except orjson.JSONDecodeError:
         return False
+
+
+def summed_usage(usages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return one usage object for those of several choices, which answer one prompt."""
+    counts = [token_count(usage) for usage in usages]
+    prompt, completion = max(count.prompt for count in counts), sum(count.completion for count in counts)
+    sums = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return {**usages[0], **sums}
 
 
 def token_count(usage: object) -> TokenCount:
