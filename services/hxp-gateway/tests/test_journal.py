@@ -124,6 +124,33 @@ def test_a_full_disk_refuses_the_request_and_keeps_the_next_line_whole(
     assert waiting(Journal(tmp_path)) == [("whole", "unknown")]
 
 
+@pytest.mark.parametrize("can_take_back", [True, False])
+@pytest.mark.parametrize("part", [1, 20, 150])
+def test_a_torn_settlement_is_neither_shipped_nor_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int, *, can_take_back: bool
+) -> None:
+    """D1: a disk that takes a part of a line, and may not even let it be taken back."""
+    journal = Journal(tmp_path)
+    journal.intend(record("a"))
+    real = os.write
+
+    def refuse(_descriptor: int, _length: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:part]))
+        if not can_take_back:
+            disk.setattr(os, "ftruncate", refuse)
+        with pytest.raises(OSError, match="is the disk full"):
+            journal.settle(record("a", "completed"))
+    ask(journal, "b")
+    assert waiting(journal) == [("a", "completed"), ("b", "completed")]
+    assert (len(ship(journal)), journal.backlog) == (2, 0)
+    journal.close()
+    heir = Journal(tmp_path)
+    assert (waiting(heir), heir.recovered) == ([], 0)
+
+
 def test_batches_are_bounded_and_oldest_first(tmp_path: Path) -> None:
     journal = Journal(tmp_path, segment_bytes=600)
     for number in range(5):

@@ -244,7 +244,7 @@ class Journal:
             limit = self._size if is_last else None
             for line in whole_lines(segment_path(self._folder, number), start=position.offset, limit=limit):
                 position = Position(number, position.offset + len(line))
-                if line.startswith(SETTLED):
+                if line.startswith(SETTLED) and line.endswith(b"}\n"):  # else it is torn, and was written again
                     records.append(b"{" + line[len(SETTLED) : -1])
                     room -= len(line)
                 if len(records) >= size or room <= 0:
@@ -342,10 +342,17 @@ class Journal:
         assert self._descriptor is not None  # noqa: S101 - opened by _append()
         data = b"\n" + line + b"\n" if self._torn else line + b"\n"
         written = os.write(self._descriptor, data)
-        self._size += written
-        self._torn = (self._torn and written == 0) or 0 < written < len(data)
-        if written != len(data):  # a full disk takes a part; the next line begins by ending the torn one
-            raise OSError(f"the journal took {written} of {len(data)} bytes; is the disk full?")
+        if written == len(data):
+            self._size += written
+            self._torn = False
+            return
+        # A full disk takes a part, which is taken back; failing that, the next line begins by ending the torn one.
+        try:
+            os.ftruncate(self._descriptor, self._size)
+        except OSError:
+            self._size += written
+            self._torn = self._torn or written > 0
+        raise OSError(f"the journal took {written} of {len(data)} bytes; is the disk full?")
 
     def _begin_next(self, *, required: bool = False) -> None:
         """Begin a segment with all that is open; until the disk has taken it whole, the present one goes on.
