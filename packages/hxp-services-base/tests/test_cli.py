@@ -22,7 +22,7 @@ from hxp_services_base.chassis import bind
 from hxp_services_base.cli import _entry
 from hxp_services_base.cli._app import build
 from hxp_services_base.commands import Argument, CommandError, CommandGroup, Option
-from hxp_services_base.orchestration import StackState
+from hxp_services_base.orchestration import ProcessMark, StackState
 from hxp_testing.llm import MockLLM
 from hxp_testing.net import free_ports
 from hxp_testing.upstream import Behaviour, Reply, ScriptedUpstream, Stream
@@ -169,6 +169,30 @@ def test_detached_it_tells_why_it_did_not_start() -> None:
     assert result.exit_code == 1
     assert "refused, as told" in result.output
     assert "the stack did not start" in result.output
+
+
+def test_a_state_folder_that_cannot_be_used_or_believed_is_told_in_a_sentence(folder: Path) -> None:
+    (folder / ".hxp").touch()
+    assert "nothing was started: the state folder '.hxp' is a file; move it away" in hxp("up").output
+    (folder / ".hxp").unlink()
+    state = StackState(name="s", supervisor=ProcessMark.of(os.getpid()), services={})
+    state.write(folder / ".hxp")
+    (folder / ".hxp").chmod(0o777)
+    assert "nothing was stopped: others can write '.hxp'" in hxp("down").output
+    result = hxp("up")
+    assert "others could use" in result.output
+    assert f"runs already, as process {os.getpid()}" in result.output
+    assert "is no `hxp up`" in hxp("down").output
+
+
+def test_ctrl_c_stops_a_detached_start_too(folder: Path) -> None:
+    command = [sys.executable, "-m", "hxp_services_base.cli", "up", "-d", "--set", "services.gateway.config.hang=true"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until(lambda: (state := StackState.read(folder / ".hxp")) and "parts" in state.services["gateway"].reason)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert (process.returncode, "Traceback" in output) == (130, False)
+    assert StackState.read(folder / ".hxp") is None
 
 
 def test_up_names_every_port_in_use_and_starts_nothing(folder: Path) -> None:

@@ -29,6 +29,7 @@ from hxp_services_base.orchestration import (
 )
 from hxp_services_base.orchestration._order import Report
 from hxp_services_base.orchestration._process.reports import Reporter, read_reports
+from hxp_services_base.orchestration._restarts import Pause
 from hxp_testing.net import free_ports
 
 if TYPE_CHECKING:
@@ -181,14 +182,34 @@ async def test_a_dependent_is_ready_again_when_its_need_is_back_at_the_same_addr
     await supervisor.down()
 
 
-async def test_a_long_wait_ends_when_what_was_missing_is_back() -> None:
+async def test_a_start_without_what_it_needs_waits_for_that_and_spends_no_budget() -> None:
     slow = RestartBudget(max_restarts=1, window=60.0, backoff=0.3, backoff_max=0.3, retry=600.0)
     supervisor, runner = await started(node("store", restart=slow), node("door", "store"))
-    runner.failures["door"] = [LaunchError("no store")] * 2
+    runner.failures["door"] = [LaunchError("no store")] * 3
     runner.kill("store")
     runner.kill("door")
-    await until(lambda: supervisor.status["door"].budget_spent)
+    await until(lambda: "waits for 'store'" in supervisor.status["door"].reason)
+    await until(lambda: supervisor.status["store"].state == "ready")
+    runner.failures["door"] = []
     await until(lambda: supervisor.status["door"].state == "ready")
+    assert not supervisor.status["door"].budget_spent
+    await supervisor.down()
+
+
+async def test_a_long_wait_ends_when_what_was_missing_is_back() -> None:
+    supervisor, runner = await started(node("store", restart=BUDGET), node("door", "store"))
+    runner.failures["door"] = [LaunchError("odd")] * 2
+    runner.kill("door")
+    await until(lambda: supervisor.status["door"].budget_spent)
+    slow = asyncio.create_task(supervisor._wait(supervisor._stack.node("door"), Pause(600.0, spent=True, restarts=2)))
+    await asyncio.sleep(0)
+    assert not slow.done()  # nothing is missing, so it is the whole time
+    slow.cancel()
+    runner.kill("store")
+    await until(lambda: supervisor._board.away("door"))
+    quick = asyncio.create_task(supervisor._wait(supervisor._stack.node("door"), Pause(600.0, spent=True, restarts=2)))
+    await asyncio.wait_for(quick, 10)
+    assert supervisor.status["store"].state == "ready"
     await supervisor.down()
 
 

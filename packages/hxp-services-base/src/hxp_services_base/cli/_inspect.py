@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 from ..chassis import PROBE_PORT_OFFSET, holder_of
 from ..commands import CommandError, Option, stack_here
 from ..engines import missing_cpu_flags
-from ..orchestration import STATE_DIR, StackState
+from ..orchestration import STATE_DIR, ProcessMark, StackState
 from ._logs import logs as logs  # noqa: PLC0414 - the entry point `logs` still names this module
 from ._terminal import COLOURS, Part, Terminal
 
@@ -51,6 +51,8 @@ def _row(node: NodeStatus, *, now: float) -> tuple[Part, ...]:
     reason = node.reason or (f"before: {node.last_exit}" if node.last_exit else "")
     if node.next_try is not None:
         reason += f" (now: in {_duration(max(0.0, node.next_try - now))})"
+    if node.pid is not None and ProcessMark.of(node.pid).started is None:
+        reason = f"this is old: process {node.pid} has ended"
     state = (node.state, COLOURS.get(node.state, "cyan"))
     return node.name, state, _duration(now - node.since), str(node.pid or "-"), str(node.restarts), node.url, reason
 

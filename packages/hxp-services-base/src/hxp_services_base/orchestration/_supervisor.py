@@ -149,7 +149,8 @@ class Supervisor:
             pause = history.ended(now=self._clock())
             self._tell_pause(node, ending, pause)
             await self._wait(node, pause)
-            history.began(now=self._clock())
+            if await self._has_what_it_needs(node, ending):
+                history.began(now=self._clock())  # a start that others made hopeless spends no budget
             self._board.change(node.name, restarts=self._board.own(node.name).restarts + 1)
             try:
                 await self._launch(node)
@@ -222,11 +223,22 @@ class Supervisor:
 
     async def _wait(self, node: Node, pause: Pause) -> None:
         """Wait before a start; a long wait ends early when what was missing has come back."""
-        if not (pause.spent and self._board.away(node.name)):
+        if pause.spent and self._board.away(node.name):
+            await self._until_needs_serve(node, pause.seconds)
+        else:
             await self._sleep(pause.seconds)
-            return
+
+    async def _has_what_it_needs(self, node: Node, ending: str) -> bool:
+        """Wait for the services that must be ready first, as long as between two restarts at the most."""
+        if away := self._board.away(node.name):
+            reason = f"{ending}; waits for {', '.join(map(repr, away))}"
+            self._board.change(node.name, state="restarting", reason=reason)
+            await self._until_needs_serve(node, node.restart.backoff_max)
+        return not self._board.away(node.name)
+
+    async def _until_needs_serve(self, node: Node, seconds: float) -> None:
         waits = (
-            asyncio.ensure_future(self._sleep(pause.seconds)),
+            asyncio.ensure_future(self._sleep(seconds)),
             asyncio.ensure_future(self._board.until_needs_serve(node.name)),
         )
         try:
