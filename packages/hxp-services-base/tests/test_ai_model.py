@@ -174,26 +174,31 @@ async def test_embeddings_are_passed_as_they_are() -> None:
             assert await response.json() == {"data": [], "usage": {"prompt_tokens": 2}}
 
 
-async def test_many_texts_are_embedded_one_at_a_time_and_told_as_one_answer() -> None:
+async def test_many_texts_are_embedded_in_small_batches_and_told_as_one_answer() -> None:
     engine = ScriptedEngine()
     async with model(engine) as running:
         engine.chunks = (b'{"object":"list","data":[{"index":0,"embedding":[1]}],', b'"usage":{"prompt_tokens":2}}')
-        body = {"model": "t", "input": ["a", "b", "c"], "encoding_format": "float"}
+        long = "x" * 600
+        body = {"model": "t", "input": [long, long, "c"], "encoding_format": "float"}
         async with running.client.post("/v1/embeddings", json=body) as response:
             answer = await response.json()
-    assert [sent["input"] for _, sent in engine.received] == ["a", "b", "c"]
-    assert [entry["index"] for entry in answer["data"]] == [0, 1, 2]
-    assert answer["usage"] == {"prompt_tokens": 6, "total_tokens": 6}
+        assert [sent["input"] for _, sent in engine.received] == [[long], [long], ["c"]]
+        assert [entry["index"] for entry in answer["data"]] == [0, 1, 2]
+        assert answer["usage"] == {"prompt_tokens": 6, "total_tokens": 6}
+        engine.received.clear()
+        async with running.client.post("/v1/embeddings", json={"model": "t", "input": ["x"] * 40}) as response:
+            assert response.status == 200
+        assert [len(sent["input"]) for _, sent in engine.received] == [16, 16, 8]
 
 
 @pytest.mark.parametrize(
     ("texts", "asked"),
-    [(["a"] * 5, 0), (["x" * 44], 0), ([[1] * 6, [1] * 5], 0), ([1] * 11, 0), (["x" * 4] * 4, 4)],
+    [(["a"] * 5, 0), (["x" * 44], 0), ([[1] * 6, [1] * 5], 0), ([1] * 11, 0), (["x" * 4] * 4, 1)],
 )
 async def test_texts_and_tokens_of_one_request_are_bounded(texts: Any, asked: int) -> None:
     engine = ScriptedEngine()
     async with model(engine, embedding_texts=4, embedding_tokens=10) as running:
-        engine.chunks = (b'{"data":[],"usage":{"prompt_tokens":3}}',)
+        engine.chunks = (b'{"data":[],"usage":{"prompt_tokens":12}}',)
         async with running.client.post("/v1/embeddings", json={"model": "t", "input": texts}) as response:
             assert (response.status, (await response.json())["error"]["param"]) == (400, "input")
     assert len(engine.received) == asked, "an estimate that was too low is mended on the way"

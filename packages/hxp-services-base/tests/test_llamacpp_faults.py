@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 from hxp_services_base import Admission, Context
-from hxp_services_base.engines import EngineDownError, EngineStartError, LlamaCppEngine, LlamaCppOptions
+from hxp_services_base.engines import (
+    CrashSuspectError,
+    EngineDownError,
+    EngineStartError,
+    LlamaCppEngine,
+    LlamaCppOptions,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -201,3 +207,28 @@ async def test_a_long_body_is_read_beside_the_others(options: LlamaCppOptions, c
         many = [{"role": "user", "content": ""} for _ in range(3000)]
         with pytest.raises(Exception, match="context"):
             await send(engine, {"messages": many})
+
+
+async def test_an_engine_that_hangs_is_found_out_and_blamed_on_the_right_one(
+    options: LlamaCppOptions, context: Context
+) -> None:
+    """One request hangs it and leaves; another comes later and only waits."""
+    schema = {"type": "integer", "minimum": 10**16}  # past the checks of the service: its digits have no end
+    endless = {**SHORT, "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}}
+    async with LlamaCppEngine(replace(options, stall_timeout=4)).open(context) as engine:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(send(engine, endless), 0.3)
+        await asyncio.wait_for(until_unanswered(engine), 10)
+        with pytest.raises(EngineDownError):
+            await asyncio.wait_for(send(engine, SHORT), 20)
+        await asyncio.wait_for(send(engine, SHORT), 20)
+        assert engine.stats().restarts == 1
+        with pytest.raises(CrashSuspectError):
+            await send(engine, endless)
+
+
+async def until_unanswered(engine: LlamaCppEngine) -> None:
+    moved = engine._moved_at
+    while engine._clock() - moved < 2.5:
+        await asyncio.sleep(0.01)
+        moved = engine._moved_at

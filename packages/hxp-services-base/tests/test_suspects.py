@@ -35,6 +35,10 @@ def test_one_of_several_is_refused_after_the_second_death() -> None:
     record.suspects.died([b"killer", b"innocent"], crashed=True)
     assert record.is_refused(b"killer")
     assert not record.is_refused(b"innocent")
+    record.now = 60.0
+    assert not record.is_refused(b"killer"), "it may have been in bad company"
+    record.suspects.died([b"killer", b"other"], crashed=True)
+    assert record.is_refused(b"killer")
 
 
 def test_an_engine_killed_from_outside_makes_nobody_suspect_at_once() -> None:

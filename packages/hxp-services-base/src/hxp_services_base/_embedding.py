@@ -1,4 +1,4 @@
-"""Embeddings: many texts in one request, worked off one at a time."""
+"""Embeddings: many texts in one request, worked off in small batches."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from ._tap import TokenCount, token_count
 from .chassis import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ._admission import Permit
     from ._ai_model import AIModelSettings
     from .engines import Engine
 
 _PATH = "/v1/embeddings"
 _BYTES_PER_TOKEN = 4
+_BATCH_TEXTS = 16
+_BATCH_TOKENS = 128
+"""Texts and estimated tokens that are given to the engine at once: some milliseconds of work."""
 
 
 def refuse_oversized(texts: Any, settings: AIModelSettings) -> None:
@@ -35,10 +40,10 @@ def refuse_oversized(texts: Any, settings: AIModelSettings) -> None:
 async def embedded(
     engine: Engine, payload: dict[str, Any], permit: Permit, settings: AIModelSettings
 ) -> tuple[bytes, TokenCount]:
-    """Embed each text with a request of its own.
+    """Embed the texts in small batches.
 
-    llama.cpp ends no embedding that it has begun, and puts several texts into every slot that is free: one at a time
-    leaves the rest undone when nobody waits any more, and lets other requests in between.
+    llama.cpp ends no embedding that it has begun, and puts the texts of a request into all slots that are free: small
+    batches leave the rest undone when nobody waits any more, and let other requests in between.
     """
     pieces = pieces_of(payload["input"])
     if len(pieces) == 1:
@@ -46,17 +51,31 @@ async def embedded(
         return body, token_count(orjson.loads(body).get("usage"))
     data: list[dict[str, Any]] = []
     document: dict[str, Any] = {}
-    tokens = 0
-    for number, piece in enumerate(pieces):
-        if number:
+    tokens = done = 0
+    for batch in _batches(pieces):
+        if done:
             await permit.step_back()
-        document = orjson.loads(await _embed(engine, {**payload, "input": piece}, permit))
-        data += [{**entry, "index": number} for entry in document["data"]]
+        document = orjson.loads(await _embed(engine, {**payload, "input": batch}, permit))
+        data += [{**entry, "index": done + entry["index"]} for entry in document["data"]]
         tokens += token_count(document.get("usage")).prompt
         if tokens > settings.embedding_tokens:
             raise _too_many_tokens(settings)
+        done += len(batch)
     document |= {"data": data, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
     return orjson.dumps(document), token_count(document["usage"])
+
+
+def _batches(pieces: list[Any]) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    size = 0
+    for piece in pieces:
+        estimate = _estimate(piece)
+        if batch and (len(batch) == _BATCH_TEXTS or size + estimate > _BATCH_TOKENS):
+            yield batch
+            batch, size = [], 0
+        batch.append(piece)
+        size += estimate
+    yield batch
 
 
 async def _embed(engine: Engine, payload: dict[str, Any], permit: Permit) -> bytes:

@@ -48,9 +48,9 @@ class ModelMetrics:
             buckets=_FIRST_TOKEN_SECONDS,
             registry=registry,
         )
-        Gauge("hxp_model_requests_running", "Requests in a slot.", registry=registry).set_function(
-            lambda: admission().statistics().running
-        )
+        Gauge(
+            "hxp_model_requests_running", "Slots in use, as long as the engine works.", registry=registry
+        ).set_function(lambda: admission().statistics().running)
         Gauge("hxp_model_requests_waiting", "Requests in the queue.", registry=registry).set_function(
             lambda: admission().statistics().waiting
         )

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ._engine import Engine, EngineDownError, EngineResponse, EngineStats
     from ._llamacpp import LlamaCppEngine, LlamaCppOptions
     from ._process import EngineProcess, EngineStartError
+    from ._suspects import CrashSuspectError
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -17,11 +18,13 @@ else:
             "_engine": ("Engine", "EngineDownError", "EngineResponse", "EngineStats"),
             "_llamacpp": ("LlamaCppEngine", "LlamaCppOptions"),
             "_process": ("EngineProcess", "EngineStartError"),
+            "_suspects": ("CrashSuspectError",),
         },
     )
 
 __all__ = [
     "REQUIRED_FLAGS",
+    "CrashSuspectError",
     "Engine",
     "EngineDownError",
     "EngineProcess",

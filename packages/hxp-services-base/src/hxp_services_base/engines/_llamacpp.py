@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import sys
 import tempfile
+import time
 from collections import deque
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import orjson
@@ -29,7 +31,6 @@ from ._suspects import CrashSuspects
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
-    from typing import Any
 
     from .._admission import Permit
     from .._context import Context
@@ -39,6 +40,8 @@ _BACKOFF = (0.2, 30.0)
 _AT_ONCE = 0.01
 _LONG = 65_536
 """Bytes of a body from which on it is read in a thread: it would keep all others waiting."""
+_LOOKS = 1.0
+"""Seconds between two looks whether it moves."""
 _STABLE_AFTER = 60.0
 _NOTICED = 1.0
 """Seconds within which the end of the process is noticed, once a connection broke."""
@@ -71,6 +74,16 @@ class LlamaCppOptions:
     restart_wait: float = 5.0
 
 
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A request, for the record of those that the engine dies of."""
+
+    path: str
+    payload: dict[str, Any]
+    began: float
+    ended: float = math.inf
+
+
 class LlamaCppEngine:
     """The embedded engine.
 
@@ -95,8 +108,9 @@ class LlamaCppEngine:
         self._plain: PlainText | None = None
         self._longest = 0
         self._suspects = CrashSuspects()
-        self._running: dict[object, tuple[str, dict[str, Any]]] = {}
-        self._broken: deque[tuple[str, dict[str, Any]]] = deque(maxlen=64)
+        self._running: set[_Asked] = set()
+        self._broken: deque[_Asked] = deque(maxlen=64)
+        self._left: deque[_Asked] = deque(maxlen=64)
         self._is_in_doubt = False
         self._is_restarting = False
         self._was_stuck = False
@@ -105,10 +119,12 @@ class LlamaCppEngine:
         self._reason = "it has not been started"
         self._restarts = 0
         self._moved_at = 0.0
+        self._clock = time.monotonic
 
     @asynccontextmanager
     async def open(self, context: Context) -> AsyncIterator[LlamaCppEngine]:
         """Load the model, then watch over the process until the block is left."""
+        self._clock = context.clock
         # A unix socket's path has 107 bytes at the most, so it cannot lie in a state directory of any depth.
         with tempfile.TemporaryDirectory(prefix="hxp-") as folder:
             socket = Path(folder) / "engine.sock"
@@ -204,24 +220,31 @@ class LlamaCppEngine:
     def _suspect_running(self) -> bool:
         """Note what it was working on when it died; whether there was anything."""
         assert self._process is not None  # noqa: S101 - set by open()
-        died_of = [fingerprint(*request) for request in (*self._running.values(), *self._broken)]
+        asked = {*self._running, *self._broken}
+        if self._was_stuck:  # by one that it had then; who came later only waited, and who asked may have left
+            asked = {
+                one for one in {*asked, *self._left} if one.began <= self._moved_at + _LOOKS <= one.ended + 2 * _LOOKS
+            }
+        died_of = [fingerprint(one.path, one.payload) for one in asked]
         self._broken.clear()
+        self._left.clear()
         self._suspects.died(died_of, crashed=self._process.has_crashed or self._was_stuck)
         self._was_stuck = False
         return bool(died_of)
 
     async def _watch_progress(self, context: Context) -> None:
-        """Kill the process when its loop no longer answers although there is work: stuck is worse than dead."""
+        """Kill the process when its loop no longer answers: stuck is worse than dead, also if nobody waits any more."""
         assert self._session is not None  # noqa: S101 - set by open()
+        assert self._process is not None  # noqa: S101 - as above
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(_LOOKS)
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 limit = aiohttp.ClientTimeout(total=5)
                 async with self._session.get("/metrics", timeout=limit) as response:
                     await response.read()
                     self._moved_at = context.clock()
             still = context.clock() - self._moved_at
-            if self._running and still > self._options.stall_timeout and self._process is not None:
+            if still > self._options.stall_timeout:
                 context.log.error("engine stuck", seconds=round(still, 1), running=len(self._running))
                 self._was_stuck = True
                 self._process.kill()
@@ -255,22 +278,26 @@ class LlamaCppEngine:
             payload = await asyncio.to_thread(self._as_text, path, body)
         if self._suspects:
             self._suspects.check(fingerprint(path, payload))
-        mark = object()
-        self._running[mark] = path, payload
+        asked = _Asked(path, payload, began=self._clock())
+        self._running.add(asked)
         try:
             async with AsyncExitStack() as stack:
                 yield await self._sent(stack, path, payload, permit)
         except NotDeliveredError:
             raise
         except EngineDownError:
-            self._broken.append((path, payload))  # its end may be noticed later than that of its connections
+            self._broken.append(asked)  # its end may be noticed later than that of its connections
             self._is_in_doubt = True
+            raise
+        except asyncio.CancelledError:
+            self._left.append(asked)
             raise
         else:
             if self._suspects:
                 self._suspects.answered(fingerprint(path, payload))
         finally:
-            del self._running[mark]
+            asked.ended = self._clock()
+            self._running.discard(asked)
 
     def _as_text(self, path: str, body: bytes) -> dict[str, Any]:
         """The request without control tokens in its texts; a raw prompt keeps them."""

@@ -36,6 +36,7 @@ def parameters(options: dict[str, Any]) -> Any:
     params.slot_prompt_similarity = 0.0  # as above: a slot is chosen by its number, never by another's words
     # The graph of mean pooling is reserved for whole sequences: with a remainder, llama.cpp aborts while it loads.
     params.n_batch = params.n_ubatch = max(1, _BATCH // options["slots"]) * options["slots"]
+    params.n_threads_http = 2 * options["slots"] + 8  # a stream keeps one; questions about the slots must not wait
     params.endpoint_metrics = True
     params.endpoint_slots = True
     params.use_jinja = True

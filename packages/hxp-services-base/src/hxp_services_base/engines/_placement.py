@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _POLL = (0.02, 0.25)
 _LONGEST = 30.0
 """Seconds after which an engine that still works for nobody is no longer waited for."""
+_ROAMING = 5.0
+"""The same for work that cannot be told from that of others; llama.cpp looks once a second whether somebody left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ class Placement:
     async def give_back_cut(self, lease: SlotLease, *, was_confirmed: bool) -> None:
         """Give the slot of an answer back that was cut short, once the engine has stopped working on it."""
         try:
-            await self._until(lambda states: not any(n == lease.slot and s.is_busy for n, s in states.items()))
+            await self._until(
+                lambda states: not any(n == lease.slot and s.is_busy for n, s in states.items()), _LONGEST
+            )
         finally:
             self.table.give_back(lease, was_confirmed=was_confirmed)
 
@@ -94,15 +98,17 @@ class Placement:
             if was_cut:
                 leased = self.table.leased()
                 mine = {n: s.task for n, s in (await self._look()).items() if s.is_busy and n not in leased}
-                await self._until(lambda now: not any(s.is_busy and mine.get(n) == s.task for n, s in now.items()))
+                await self._until(
+                    lambda now: not any(s.is_busy and mine.get(n) == s.task for n, s in now.items()), _ROAMING
+                )
             after = await self._look()
         finally:
             self.table.roaming -= 1
             self.table.roamed(_tasks(before), _tasks(after))
 
-    async def _until(self, is_done: Callable[[Mapping[int, SlotState]], bool]) -> None:
+    async def _until(self, is_done: Callable[[Mapping[int, SlotState]], bool], seconds: float) -> None:
         pause, waited = _POLL[0], 0.0
-        while not is_done(await self._look()) and waited < _LONGEST:
+        while not is_done(await self._look()) and waited < seconds:
             await asyncio.sleep(pause)
             waited += pause
             pause = min(pause * 2, _POLL[1])

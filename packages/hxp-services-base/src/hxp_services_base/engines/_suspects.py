@@ -30,14 +30,14 @@ class CrashSuspectError(ServiceError):
 class _Suspect:
     deaths: int
     until: float
-    is_refused: bool
+    refused_until: float
 
 
 class CrashSuspects:
     """Remembers a bounded number of requests for a bounded time.
 
-    A request is refused if the engine crashed while it ran alone, or if it was running at two deaths. One that is
-    answered in between is cleared.
+    A request is refused if the engine crashed while it ran alone, or, for a tenth of the time, if it was running at two
+    deaths or more: it may have been in bad company. One that is answered in between is cleared.
 
     Args:
         limit: Requests that are remembered; the oldest go first.
@@ -70,12 +70,12 @@ class CrashSuspects:
             CrashSuspectError: If it did.
         """
         if self.is_refused(request):
-            raise CrashSuspectError(self._suspects[request].until - self._clock())
+            raise CrashSuspectError(self._suspects[request].refused_until - self._clock())
 
     def is_refused(self, request: bytes) -> bool:
         """Whether `check` refuses it."""
         known = self._known(request)
-        return known is not None and known.is_refused
+        return known is not None and self._clock() < known.refused_until
 
     def died(self, requests: Collection[bytes], *, crashed: bool) -> None:
         """Note a death.
@@ -84,12 +84,12 @@ class CrashSuspects:
             requests: What the engine was working on.
             crashed: Whether it ended itself; from outside it may have been killed for another reason.
         """
-        running = set(requests)
+        running, now = set(requests), self._clock()
         for request in running:
             known = self._known(request)
             deaths = 1 if known is None else known.deaths + 1
-            is_refused = deaths > 1 or (crashed and len(running) == 1)
-            self._suspects[request] = _Suspect(deaths, self._clock() + self._seconds, is_refused)
+            refused = self._seconds if crashed and len(running) == 1 else self._seconds / 10 if deaths > 1 else 0.0
+            self._suspects[request] = _Suspect(deaths, now + self._seconds, now + refused)
             self._suspects.move_to_end(request)
         while len(self._suspects) > self._limit:
             self._suspects.popitem(last=False)
