@@ -77,6 +77,8 @@ def stack(profile: str, **service: Any) -> StackConfig:
         ({"config": {"api_key": "changeme"}}, "services.a.config.api_key", "forbids the default secret"),
         ({"config": {"api_key": "sk-real"}}, "services.a.config.api_key", "forbids a secret written out"),
         ({"config": {"a": [{"db_password": ""}]}}, "services.a.config.a.0.db_password", "default secret"),
+        ({"config": {"db-pwd": "x"}}, "services.a.config.db-pwd", "forbids a secret written out"),
+        ({"config": {"private_key": "x"}}, "services.a.config.private_key", "forbids a secret written out"),
     ],
 )
 def test_what_production_forbids_is_named_with_the_remedy(
@@ -93,7 +95,7 @@ def test_what_production_forbids_is_named_with_the_remedy(
 @pytest.mark.parametrize(
     "service",
     [
-        {"config": {"api_key": "env:API_KEY", "max_tokens": "12", "token_limit": "3"}},
+        {"config": {"api_key": "env:API_KEY", "max_tokens": "12", "token_limit": "3", "monkey": "x"}},
         {"host": "0.0.0.0"},
     ],
 )

@@ -129,3 +129,18 @@ def test_what_a_stack_does_not_know_is_refused(config: dict[str, object]) -> Non
     """C1: nothing misspelt passes silently."""
     with pytest.raises(ValidationError):
         StackConfig.model_validate(config)
+
+
+def test_a_service_says_where_operations_answer_and_what_connections_may_use() -> None:
+    given = {"use": "x", "port": 1, "admin_host": "10.0.0.1", "http": {"proxies": ["10.0.0.0/8"], "max_connections": 4}}
+    service = ServiceConfigSchema.model_validate(given)
+    assert (service.admin_host, service.http.max_connections, service.http.keep_alive) == ("10.0.0.1", 4, 75.0)
+    for wrong in (
+        {"head_timeout": 0},
+        {"max_connections": 3},
+        {"proxies": ["somewhere"]},
+        {"proxies": ["999.1.1.1"]},
+        {"unknown": 1},
+    ):
+        with pytest.raises(ValidationError):
+            ServiceConfigSchema.model_validate({**given, "http": wrong})

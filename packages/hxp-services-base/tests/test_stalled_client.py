@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Buffers and sockets are the loop's own: a service's process runs uvloop."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 FLOOD = b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n"
 
 

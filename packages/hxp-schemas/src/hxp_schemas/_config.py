@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from ._secret_reference import SecretReference
 from .deployment import Deployment, Environment, RestartBudget, Watch
@@ -20,7 +20,10 @@ Level = Annotated[
     BeforeValidator(lambda level: level.upper() if isinstance(level, str) else level),
 ]
 ServiceKind = Literal["ai-model", "infrastructure", "integration", "service"]
-_SECRET_WORDS = ("api_key", "password", "pepper", "secret", "token")
+_SECRET_WORDS = (
+    *("api_key", "apikey", "access_key", "secret_key", "private_key", "password", "passwd", "passphrase", "pwd"),
+    *("pepper", "secret", "token", "credential", "credentials", "cookie", "authorization"),
+)
 _DEFAULT_SECRETS = frozenset({"", "admin", "changeme", "change-me", "default", "password", "secret", "test", "dev"})
 
 
@@ -52,6 +55,16 @@ class LoggingConfig(pydantic.BaseModel):
     rotation: LogRotation = Field(default_factory=LogRotation)
 
 
+def _network(text: str) -> str:
+    from ipaddress import ip_network  # noqa: PLC0415 - costs as much as ten models
+
+    try:
+        ip_network(text, strict=False)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no address and no network, such as 10.0.0.1 or 10.0.0.0/8") from error
+    return text
+
+
 class HttpConfig(pydantic.BaseModel):
     """Limits of the connections to one service, whoever makes them and before any key is read.
 
@@ -75,9 +88,7 @@ class HttpConfig(pydantic.BaseModel):
     send_timeout: float = Field(default=30.0, gt=0, le=3600)
     max_connections: int | None = Field(default=None, ge=4, le=1_000_000)
     max_connections_per_address: int | None = Field(default=None, ge=1, le=1_000_000)
-    proxies: list[Annotated[str, Field(pattern=r"^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$")]] = Field(
-        default=[], max_length=64
-    )
+    proxies: list[Annotated[str, Field(max_length=64), AfterValidator(_network)]] = Field(default=[], max_length=64)
 
 
 class ServiceConfigSchema(pydantic.BaseModel):
@@ -268,4 +279,4 @@ def _open_secrets(config: object, path: str, environment: Environment) -> Iterat
 
 def _names_a_secret(key: object) -> bool:
     """`api_key` and `db_password`, but not `max_tokens` or `token_limit`."""
-    return isinstance(key, str) and key.lower().endswith(_SECRET_WORDS)
+    return isinstance(key, str) and key.lower().replace("-", "_").endswith(_SECRET_WORDS)
