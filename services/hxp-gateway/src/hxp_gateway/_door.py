@@ -141,7 +141,7 @@ class Door:
             started_at=datetime.now(UTC),
             stream=request.is_stream,
             upstream=upstream,
-            **_prompt_estimate(request.received),
+            **(_prompt_estimate(request.received) if request.is_stream else {}),
         )
         try:
             self._journal.intend(record)
@@ -203,7 +203,7 @@ class Door:
 
 
 def _prompt_estimate(body: bytes) -> dict[str, Any]:
-    """Return the tokens on record should the process be killed; a long prompt is estimated when its answer moves."""
+    """Return the tokens on record of a stream whose process is killed; a long prompt is estimated when it moves."""
     if len(body) > _SHORT_BODY:
         return {}
     return {"prompt_tokens": estimate_prompt_tokens(body), "estimated": True}

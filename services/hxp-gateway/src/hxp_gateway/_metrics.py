@@ -18,6 +18,8 @@ class GatewayMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        # The children by their labels: looking one up costs prometheus-client more than counting.
+        self._known: dict[tuple[str, str, str], tuple[Counter, Counter, Counter]] = {}
         self._tokens = Counter("hxp_gateway_tokens", "Tokens, by model and kind.", ("model", "kind"), registry=registry)
         self._outcomes = Counter(
             "hxp_gateway_outcomes",
@@ -43,9 +45,15 @@ class GatewayMetrics:
 
     def settled(self, record: UsageRecord) -> None:
         """Count one settled request."""
-        self._outcomes.labels(record.model, record.upstream or "", record.status).inc()
-        self._tokens.labels(record.model, "prompt").inc(record.prompt_tokens)
-        self._tokens.labels(record.model, "completion").inc(record.completion_tokens)
+        labels = record.model, record.upstream or "", record.status
+        known = self._known.get(labels)
+        if known is None:
+            prompt, completion = (self._tokens.labels(record.model, kind) for kind in ("prompt", "completion"))
+            known = self._known[labels] = self._outcomes.labels(*labels), prompt, completion
+        outcomes, prompt, completion = known
+        outcomes.inc()
+        prompt.inc(record.prompt_tokens)
+        completion.inc(record.completion_tokens)
 
     def journal_failed(self) -> None:
         """Count one refused write."""

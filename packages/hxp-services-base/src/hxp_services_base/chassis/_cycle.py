@@ -56,6 +56,7 @@ class Cycle:
         "_changed",
         "_chunked",
         "_expects_continue",
+        "_head",
         "_parts",
         "_pending",
         "_rest",
@@ -80,6 +81,7 @@ class Cycle:
         self._changed = asyncio.Event()
         self._parts: list[bytes] = []
         self._pending = 0
+        self._head = b""  # of the response, not sent yet
         self._chunked: bool | None = None
         self._rest = 0
 
@@ -88,12 +90,19 @@ class Cycle:
         try:
             await app(self.scope, self.receive, self.send)
         except BaseException as error:
-            self._wire.broken_off(self, error)
+            self._break_off(error)
             if not isinstance(error, Exception):
                 raise
         else:
             if not self.complete and not self.disconnected:
-                self._wire.broken_off(self, None)
+                self._break_off(None)
+
+    def _break_off(self, error: BaseException | None) -> None:
+        """End an answer that the app did not complete; a head that it sent is shown, so that the cut is seen."""
+        head, self._head = self._head, b""
+        if head and not self.disconnected:
+            self._wire.write(head)
+        self._wire.broken_off(self, error)
 
     def add_body(self, data: bytes) -> None:
         """Take the next bytes of the request's body."""
@@ -173,26 +182,28 @@ class Cycle:
         if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
             raise RuntimeError("a response header holds a line break or a NUL")
         self.started, self.keep_alive = True, keep_alive
-        self._wire.write(head + b"\r\n")
+        self._head = head + b"\r\n"  # sent with the first part of the body, in one call to the kernel
 
     def _continue(self, message: Message) -> None:
         if message["type"] != "http.response.body":
             raise RuntimeError(f"a response goes on with 'http.response.body', not {message['type']!r}")
         body: bytes = message.get("body", b"")
         more_body: bool = message.get("more_body", False)
+        frame = b""
         if self.scope["method"] == "HEAD":
             self._rest = 0
         elif self._chunked:
             frame = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
             if not more_body:
                 frame += b"0\r\n\r\n"
-            if frame:
-                self._wire.write(frame)
         elif len(body) > self._rest:
             raise RuntimeError("the response is longer than its Content-Length")
         else:
             self._rest -= len(body)
-            self._wire.write(body)
+            frame = body
+        if self._head or frame:
+            self._wire.write(self._head + frame if self._head else frame)
+            self._head = b""
         if more_body:
             return
         if self._rest:

@@ -38,12 +38,19 @@ class RequestMetrics:
         )
         gauge = Gauge("hxp_http_requests_in_flight", "Requests under way.", registry=registry)
         gauge.set_function(in_flight)
+        # The children by their labels: looking one up costs prometheus-client more than counting.
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, exchange: Exchange, *, now: float) -> None:
         """Count one ended exchange."""
         method = exchange.method if exchange.method in _METHODS else "other"
-        self._requests.labels(method, exchange.route, str(exchange.status)).inc()
-        self._seconds.labels(exchange.route).observe(now - exchange.started)
+        labels = method, exchange.route, exchange.status
+        known = self._known.get(labels)
+        if known is None:
+            requests = self._requests.labels(method, exchange.route, str(exchange.status))
+            known = self._known[labels] = requests, self._seconds.labels(exchange.route)
+        known[0].inc()
+        known[1].observe(now - exchange.started)
 
 
 class ConnectionMetrics:
