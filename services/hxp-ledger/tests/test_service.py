@@ -7,6 +7,7 @@ import io
 import json
 import sqlite3
 from contextlib import asynccontextmanager, closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ import aiohttp
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 from hxp_ledger import LedgerService, LedgerSettings
+from hxp_ledger._routes import Readers
+from hxp_ledger.errors import DatabaseUnavailableError
 from hxp_ledger.testing import batch, usage
 from hxp_schemas import KeySnapshot, new_id
 from hxp_services_base import Identity, KeyVerifier, Pepper, StartError
@@ -80,6 +83,51 @@ async def test_one_who_knows_the_version_gets_no_keys_again(running: Running[Led
     for other in (-1, version - 1, version + 1):  # a higher one: the ledger was restored from a copy
         found = await get(running, SNAPSHOT, since=str(other))
         assert (found["version"], [key["id"] for key in found["keys"]]) == (version, [made.id])
+
+
+async def test_keys_come_in_pages_and_a_reader_is_noted_with_what_it_has(running: Running[LedgerService]) -> None:
+    keys = running.service._keys
+    for number in range(3):
+        await keys.create(str(number), DIGEST, key_id=new_id("key"))
+    first = await get(running, SNAPSHOT, since="-1", limit="2", reader="gateway-0")
+    assert (len(first["keys"]), first["version"], first["more"], first["full"]) == (2, 2, True, True)
+    assert await keys.readers(datetime.min.replace(tzinfo=UTC)) == []  # it has nothing yet
+    second = await get(running, SNAPSHOT, since="2", limit="2", reader="gateway-0")
+    assert (len(second["keys"]), second["version"], "more" in second) == (1, 3, False)
+    await get(running, SNAPSHOT, since="3", reader="gateway-0")
+    await get(running, SNAPSHOT, since=str(2**80), reader="gateway-1")
+    found = await keys.readers(datetime.min.replace(tzinfo=UTC))
+    assert [(reader.name, reader.version) for reader in found] == [("gateway-0", 3), ("gateway-1", 2**63 - 1)]
+
+
+class CountingKeys:
+    """Counts what is noted, and is away when it is told to be."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[str, int]] = []
+        self.away = False
+
+    async def note_reader(self, name: str, version: int) -> None:
+        if self.away:
+            raise DatabaseUnavailableError("away")
+        self.noted.append((name, version))
+
+
+async def test_a_reader_is_written_down_when_it_has_moved_and_now_and_then() -> None:
+    store, time = CountingKeys(), [0.0]
+    readers = Readers(lambda: store, clock=lambda: time[0])  # type: ignore[arg-type, return-value]
+    for now, version in ((0.0, 1), (1.0, 1), (2.0, 2), (21.0, 2), (22.5, 2)):
+        time[0] = now
+        await readers.note("gateway-0", version)
+    assert store.noted == [("gateway-0", 1), ("gateway-0", 2), ("gateway-0", 2)]
+    store.away = True
+    await readers.note("gateway-0", 3)  # a database that is away keeps nobody from the keys
+    store.away = False
+    await readers.note("gateway-0", 3)
+    assert store.noted[-1] == ("gateway-0", 3)
+    for number in range(2_000):
+        await readers.note(f"stranger-{number}", 1)
+    assert len(readers._noted) <= 1024
 
 
 async def test_a_version_that_is_none_is_a_400(running: Running[LedgerService]) -> None:

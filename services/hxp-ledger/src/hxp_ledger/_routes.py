@@ -61,7 +61,7 @@ def add_routes(
     ledger = APIRouter(dependencies=[Depends(_telling_when_the_database_is_away)])
     summaries = TypeAdapter(list[UsageSummary])
 
-    readers = _Readers(keys)
+    readers = Readers(keys)
 
     @ledger.get("/v1/keys/snapshot")
     async def snapshot(
@@ -73,9 +73,10 @@ def add_routes(
         """Answer with all keys, or with those that changed since a version, which the reader thereby has applied."""
         if since is None:
             return _json((await keys().snapshot()).model_dump_json(exclude_unset=True))
-        if reader is not None and since >= 0:
-            await readers.note(reader, since)
-        found = await keys().changes(max(-1, min(since, _GREATEST_VERSION)), limit)
+        known = max(-1, min(since, _GREATEST_VERSION))
+        if reader is not None and known >= 0:
+            await readers.note(reader, known)
+        found = await keys().changes(known, limit)
         return _json(found.model_dump_json(exclude_unset=True))
 
     @ledger.post("/v1/usage/batches")
@@ -99,17 +100,23 @@ def add_routes(
     router.include_router(ledger)
 
 
-class _Readers:
-    """Notes who has applied which version: each change at once, that somebody is still there only now and then."""
+class Readers:
+    """Notes who has applied which version: each change at once, that somebody is still there only now and then.
 
-    def __init__(self, keys: Callable[[], KeyStore]) -> None:
+    Args:
+        keys: The keys, once the service has started.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, keys: Callable[[], KeyStore], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = keys
+        self._clock = clock
         self._noted: dict[str, tuple[int, float]] = {}
 
     async def note(self, name: str, version: int) -> None:
         """Take note that a reader has applied all changes up to a version."""
         before, at = self._noted.get(name, (-1, float("-inf")))
-        now = time.monotonic()
+        now = self._clock()
         if version == before and now - at < _STILL_THERE:
             return
         if len(self._noted) >= _MOST_READERS and name not in self._noted:
