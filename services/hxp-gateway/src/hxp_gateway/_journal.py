@@ -9,8 +9,11 @@ the process dies; a power cut may take the last moments, since no line waits for
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,15 +22,29 @@ import orjson
 from hxp_schemas import UsageRecord
 from pydantic import ValidationError
 
-from ._segment import SETTLED, Position, begin_segment, read_line, segment_path, segments_in, whole_lines
+from ._segment import (
+    SETTLED,
+    Position,
+    begin_segment,
+    lines_of_deleted,
+    read_line,
+    segment_path,
+    segments_in,
+    whole_lines,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import Any
 
 _SEGMENT_BYTES = 4 * 1024 * 1024
 _BATCH_BYTES = 1024 * 1024
 _QUARANTINE_BYTES = 16 * 1024 * 1024
+_LEAST_ROOM = 16 * 1024
+_FOR_GOOD = frozenset({errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.EACCES, errno.EIO})
+_LOOK_AFTER = 1.0
+"""Seconds between two looks whether the file is still in its folder."""
 _RETRY_BYTES = 64 * 1024
 """Bytes to append before a segment that could not be begun is tried again."""
 
@@ -61,6 +78,7 @@ class Journal:
     Args:
         folder: Where the segments lie; one process at a time may have it open.
         segment_bytes: Size after which a new segment begins.
+        clock: Monotonic seconds.
 
     Raises:
         JournalLockedError: If another process has the folder open.
@@ -78,10 +96,14 @@ class Journal:
         ```
     """
 
-    def __init__(self, folder: Path, *, segment_bytes: int = _SEGMENT_BYTES) -> None:
+    def __init__(
+        self, folder: Path, *, segment_bytes: int = _SEGMENT_BYTES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._segment_bytes = segment_bytes
+        self._clock = clock
+        self._next_look = clock()
         self._lock = _locked(folder)
         self._open: dict[str, UsageRecord] = {}
         self._progress: dict[str, tuple[int, int]] = {}  # of open requests: tokens of prompt and answer so far
@@ -95,6 +117,8 @@ class Journal:
         """Settled requests that the ledger does not have yet."""
         self.unreadable = 0
         """Lines of earlier processes that could not be read and were passed over."""
+        self.lost = 0
+        """Segments that are gone or cannot be read; what can be is kept beside the others as `*.unreadable`."""
         self.problem: str | None = None
         """Why the disk refused the last write; None while all is well."""
         self._segments = segments_in(folder)
@@ -115,44 +139,49 @@ class Journal:
             start -= 1
         for number in self._segments[max(start, 0) :]:
             self._replay(number)
-        self._begin_next()
+        try:
+            self._begin_next(required=True)
+        except OSError as error:
+            self.problem = str(error)
 
     def _has_head(self, number: int) -> bool:
         path = segment_path(self._folder, number)
-        kinds = ((read_line(line) or {}).get("kind") for line in whole_lines(path))
-        return next((True for kind in kinds if kind == "begin"), False)
+        try:
+            kinds = ((read_line(line) or {}).get("kind") for line, _ in whole_lines(path))
+            return next((True for kind in kinds if kind == "begin"), False)
+        except OSError:
+            return False  # noted when it is replayed
 
     def _replay(self, number: int) -> None:
-        offset = 0
-        for line in whole_lines(segment_path(self._folder, number)):
-            offset += len(line)
-            document = read_line(line)
-            if line == b"\n":
-                continue
-            if document is None:
-                self.unreadable += 1
-                continue
-            try:
-                self._replay_line(document.pop("kind"), document, Position(number, offset))
-            except (ValidationError, ValueError, TypeError, KeyError):
-                self.unreadable += 1
+        try:
+            for line, place in whole_lines(segment_path(self._folder, number)):
+                if line == b"\n":
+                    continue
+                document = read_line(line)
+                try:
+                    if document is None:
+                        self.unreadable += 1
+                    else:
+                        self._replay_line(document.pop("kind"), document, Position(number, place))
+                except (ValidationError, ValueError, TypeError, KeyError):
+                    self.unreadable += 1
+        except OSError as error:
+            self._put_aside(number, error)
 
     def _replay_line(self, kind: str, line: dict[str, Any], after: Position) -> None:
         if kind == "intent":
             record = UsageRecord.model_validate(line)
             self._open[record.request_id] = record
         elif kind == "progress":
-            self._progressed(str(line["request_id"]), int(line["prompt_tokens"]), int(line["completion_tokens"]))
+            self._progressed(str(line["request_id"]), _count(line["prompt_tokens"]), _count(line["completion_tokens"]))
         elif kind == "settled":
             self._open.pop(str(line["request_id"]), None)
             self._progress.pop(str(line["request_id"]), None)
             self.backlog += after > self._last_shipped
         elif kind == "begin":
-            self._last_shipped = Position(*map(int, line["shipped"]))
-            self.backlog = int(line["backlog"])
+            self._last_shipped, self.backlog = Position(*map(_count, line["shipped"])), _count(line["backlog"])
         elif kind == "shipped" and "position" in line:
-            self._last_shipped = Position(*map(int, line["position"]))
-            self.backlog = int(line["backlog"])
+            self._last_shipped, self.backlog = Position(*map(_count, line["position"])), _count(line["backlog"])
 
     # Requests
 
@@ -240,15 +269,19 @@ class Journal:
         for number in [number for number in self._segments if number >= position.segment]:
             if number > position.segment:
                 position = Position(number, 0)
-            is_last = number == self._segments[-1]
-            limit = self._size if is_last else None
-            for line in whole_lines(segment_path(self._folder, number), start=position.offset, limit=limit):
-                position = Position(number, position.offset + len(line))
-                if line.startswith(SETTLED) and line.endswith(b"}\n"):  # else it is torn, and was written again
-                    records.append(b"{" + line[len(SETTLED) : -1])
-                    room -= len(line)
-                if len(records) >= size or room <= 0:
-                    return Batch(tuple(records), position)
+            try:
+                for line, place in self._lines_from(number, position.offset):
+                    position = Position(number, place)
+                    if line.startswith(SETTLED) and line.endswith(b"}\n"):  # else it is torn, and was written again
+                        records.append(b"{" + line[len(SETTLED) : -1])
+                        room -= len(line)
+                    if len(records) >= size or room <= 0:
+                        return Batch(tuple(records), position)
+            except OSError as error:
+                if number == self._segments[-1]:
+                    self._begin_where_it_is_gone()
+                    raise
+                self._put_aside(number, error)
         unwritten = tuple(self._unwritten)[: size - len(records)]
         records += [b"{" + self._unwritten[request_id][len(SETTLED) :] for request_id in unwritten]
         if records:
@@ -257,12 +290,38 @@ class Journal:
         self._drop_shipped()
         return None
 
+    def _lines_from(self, number: int, offset: int) -> Iterator[tuple[bytes, int]]:
+        limit = self._size if number == self._segments[-1] else None
+        return whole_lines(segment_path(self._folder, number), start=offset, limit=limit)
+
     def _first_unshipped(self) -> Position:
-        """Return the place that is shipped up to; where its segment is gone, the beginning of what is left."""
-        later = [number for number in self._segments if number >= self._last_shipped.segment]
-        if not later or later[0] == self._last_shipped.segment:
-            return self._last_shipped
-        return Position(later[0], 0)
+        """Return the place that is shipped up to; where there is no such place, the beginning of what is left.
+
+        To ship a record twice does no harm, and to pass one over loses it.
+        """
+        shipped = self._last_shipped
+        later = [number for number in self._segments if number >= shipped.segment]
+        if not later:
+            return Position(self._segments[0], 0) if self._segments else shipped
+        if later[0] != shipped.segment:
+            return Position(later[0], 0)
+        path = segment_path(self._folder, shipped.segment)
+        return shipped if path.exists() and shipped.offset <= path.stat().st_size else Position(shipped.segment, 0)
+
+    def _put_aside(self, number: int, error: OSError) -> None:
+        """Leave out a segment that is gone or cannot be read, so that it keeps nobody from the others.
+
+        Raises:
+            OSError: `error`, where it may pass: no descriptor or no memory was left.
+        """
+        if error.errno not in _FOR_GOOD:
+            raise error
+        self.lost += 1
+        if number in self._segments:
+            self._segments.remove(number)
+        path = segment_path(self._folder, number)
+        with contextlib.suppress(OSError):
+            path.rename(path.with_suffix(".unreadable"))
 
     def acknowledge(self, batch: Batch) -> None:
         """Take note that the ledger has a batch, or that its records are set aside; emptied segments are deleted."""
@@ -314,15 +373,29 @@ class Journal:
 
     def try_again(self) -> None:
         """Write what the disk refused once more, so that `problem` ends with its cause; cheap while all is well."""
-        if self.problem is not None or self._unwritten:
+        self._look_for_file()
+        if self.problem is not None or self._unwritten or self._descriptor is None:
             try:
                 self._append(b'{"kind":"note"}')
             except OSError:
                 return  # told by `problem`
 
+    def no_room(self) -> str | None:
+        """Return why the next requests could not be put on record, before the first of them finds out."""
+        try:
+            disk = os.statvfs(self._folder)
+        except OSError as error:
+            return str(error)
+        free = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
+        if free * disk.f_frsize < _LEAST_ROOM:
+            return f"the disk of {self._folder} is full"
+        return None
+
     def _append(self, line: bytes) -> None:
         if self._lock < 0:
             raise JournalClosedError("the journal is closed")
+        if self._clock() >= self._next_look:
+            self._look_for_file()
         try:
             if self._descriptor is None:
                 self._begin_next(required=True)
@@ -337,6 +410,40 @@ class Journal:
         self.problem = None
         if self._size - self._head_size > self._segment_bytes and self._size >= self._next_attempt:
             self._begin_next()
+
+    def _look_for_file(self) -> None:
+        """See to it that what is written can be found: somebody may have deleted the file, or the whole folder."""
+        self._next_look = self._clock() + _LOOK_AFTER
+        if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:
+            with contextlib.suppress(OSError):
+                self._begin_where_it_is_gone()
+
+    def _begin_where_it_is_gone(self) -> None:
+        """Begin anew with what the deleted file still holds, which is readable as long as it is open.
+
+        Raises:
+            OSError: If the disk refuses.
+        """
+        if self._descriptor is None or os.fstat(self._descriptor).st_nlink:
+            return
+        number = self._segments[-1]
+        offset = self._last_shipped.offset if self._last_shipped.segment == number else 0
+        held = lines_of_deleted(self._descriptor, start=offset, limit=self._size)
+        rescued = [line for line in held if line.startswith(SETTLED)]
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = _locked(self._folder) if os.fstat(self._lock).st_nlink == 0 else None
+        try:
+            self._begin_next(required=True, rescued=rescued)
+        except BaseException:
+            if lock is not None:
+                os.close(lock)
+            raise
+        if lock is not None:
+            before, self._lock = self._lock, lock
+            os.close(before)
+        there = set(segments_in(self._folder))
+        self.lost += sum(number not in there for number in self._segments)
+        self._segments = [number for number in self._segments if number in there]
 
     def _write(self, line: bytes) -> None:
         assert self._descriptor is not None  # noqa: S101 - opened by _append()
@@ -354,25 +461,29 @@ class Journal:
             self._torn = self._torn or written > 0
         raise OSError(f"the journal took {written} of {len(data)} bytes; is the disk full?")
 
-    def _begin_next(self, *, required: bool = False) -> None:
+    def _begin_next(self, *, required: bool = False, rescued: Sequence[bytes] = ()) -> None:
         """Begin a segment with all that is open; until the disk has taken it whole, the present one goes on.
 
         Raises:
             OSError: If the disk refuses, and `required` is set.
         """
         number = self._segments[-1] + 1 if self._segments else 1
-        shipped = self._last_shipped
+        # What is rescued comes from the last segment: only if all before it is shipped does shipping go on there.
+        goes_on_here = bool(rescued) and self._last_shipped.segment >= number - 1
+        shipped = Position(number, 0) if goes_on_here else self._last_shipped
         begin = {"kind": "begin", "shipped": [shipped.segment, shipped.offset], "backlog": self.backlog}
         lines = [_line(b"intent", self._as_it_stands(record)) for record in self._open.values()]
-        head = b"\n".join([*lines, orjson.dumps(begin), b""])
+        head = b"".join([*rescued, *(line + b"\n" for line in (*lines, orjson.dumps(begin)))])
         try:
-            descriptor = begin_segment(segment_path(self._folder, number), head)
+            number, descriptor = begin_segment(self._folder, number, head)
         except OSError:
             self._next_attempt = self._size + _RETRY_BYTES
             if required:
                 raise
             return
         before, self._descriptor = self._descriptor, descriptor
+        if goes_on_here:
+            self._last_shipped = Position(number, 0)
         self._segments.append(number)
         self._size = self._head_size = len(head)
         self._next_attempt = 0
@@ -388,6 +499,17 @@ class Journal:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _count(value: object) -> int:
+    """Return a number that a line of the journal may hold.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 53:
+        raise ValueError(f"{value!r} is no count")
+    return value
 
 
 def _line(kind: bytes, record: UsageRecord) -> bytes:

@@ -106,21 +106,26 @@ class Shipper:
                 self._failed(error)
 
     def checks(self) -> Sequence[Check]:
-        """Return a check on the ledger, one on what was set aside, and a critical one on the disk."""
+        """Return checks on the ledger, on what was set aside, on lost segments, and a critical one on the disk."""
         return (
             Check("journal", self._health, critical=False),
             Check("journal-disk", self._disk_health),
             Check("journal-quarantine", self._quarantine_health, critical=False, ttl=5.0),
+            Check("journal-segments", self._segments_health, critical=False),
         )
 
     async def _disk_health(self) -> str | None:
         self._journal.try_again()
-        problem = self._journal.problem
+        problem = self._journal.problem or self._journal.no_room()
         return None if problem is None else f"requests cannot be put on record, so none is taken: {problem}"
 
     async def _health(self) -> str | None:
         waiting = self._journal.backlog
         return None if self._problem is None else f"{waiting} records wait for the ledger: {self._problem}"
+
+    async def _segments_health(self) -> str | None:
+        lost = self._journal.lost
+        return None if not lost else f"{lost} segments of the journal are gone or unreadable, with what was in them"
 
     async def _quarantine_health(self) -> str | None:
         file = self._journal.quarantine
