@@ -164,6 +164,26 @@ async def test_an_upgrade_that_is_not_offered_is_ignored(witness: Witness) -> No
         assert (await say(running.host.port, upgrade, CLOSE)).count(b"HTTP/1.1 200") == 2
 
 
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+async def test_the_body_of_a_request_that_asks_for_an_upgrade_is_no_second_request(
+    witness: Witness, protocol: bytes, framing: str
+) -> None:
+    """R9: the parser takes what follows such a head for another protocol."""
+    hidden = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = POST + b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABk\r\nUpgrade: " + protocol + b"\r\n"
+    if framing == "length":
+        sent = head + b"Content-Length: %d\r\n\r\n" % len(hidden) + hidden
+    else:
+        sent = head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(hidden), hidden)
+    async with witness() as running:
+        for parts in ((sent + CLOSE,), (sent[:40], sent[40:], CLOSE)):
+            answer = await say(running.host.port, *parts)
+            assert answer.count(b"HTTP/1.1 200") == 2
+            assert b"] %d" % len(hidden) in answer
+        assert all(scope["path"] != "/hidden" for scope in running.service.seen)
+
+
 async def test_trailers_never_become_headers(witness: Witness) -> None:
     """R13: an Authorization in a trailer once turned 200 into 401."""
     trailer = b"1\r\na\r\n0\r\nAuthorization: Bearer x\r\nHost: y\r\n\r\n"

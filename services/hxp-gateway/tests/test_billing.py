@@ -129,6 +129,51 @@ async def test_a_killed_gateway_has_on_record_what_its_client_has_less_a_bound(
         assert record["completion_tokens"] > after - NOTE_TOKENS
 
 
+@pytest.mark.parametrize("close", [True, False])
+async def test_an_answer_ends_at_its_end_whatever_an_upstream_does_after_it(gateway: Gateway, *, close: bool) -> None:
+    after = [part()] * 200 if close else [b": alive\n\n"] * 2_000
+    pieces = [part(), finish(), usage(5, 1), DONE, *after]
+    upstream = ScriptedUpstream([Stream(pieces, delay=0.0 if close else 0.02, headers=EVENTS)])
+    async with asyncio.timeout(5), gateway(upstream) as world:
+        body = {**HELLO, "stream": True}
+        async with world.running.client.post(CHAT, json=body, headers=world.auth) as response:
+            text = await response.text()
+        assert text.count("[DONE]") == 1
+        assert text.count('"content":"a"') == 1
+        record = await world.settled()
+        assert (record.status, record.completion_tokens, record.estimated) == ("completed", 1, False)
+        assert world.running.service.pools["tiny"].breaker.statistics().failures == 0
+
+
+async def test_a_bare_end_is_one_failure_and_one_end(gateway: Gateway) -> None:
+    async with gateway(ScriptedUpstream([Stream([DONE], headers=EVENTS)])) as world:
+        async with world.running.client.post(CHAT, json={**HELLO, "stream": True}, headers=world.auth) as response:
+            text = await response.text()
+        assert text.count("[DONE]") <= 1
+        assert (await world.settled()).status == "truncated"
+
+
+@pytest.mark.parametrize("answer", [b"{}", b'{"choices":5}', b'{"data":{}}'])
+async def test_a_whole_answer_without_choices_and_data_is_garbage(gateway: Gateway, answer: bytes) -> None:
+    async with (
+        gateway(ScriptedUpstream([Reply(200, {}, answer)])) as world,
+        world.running.client.post(CHAT, json=HELLO, headers=world.auth) as response,
+    ):
+        assert (response.status, (await response.json())["error"]["code"]) == (502, "upstream_garbage")
+
+
+async def test_a_large_body_is_read_and_a_monstrous_one_refused(gateway: Gateway) -> None:
+    async with gateway() as world:
+        large = {**HELLO, "messages": [{"role": "user", "content": "x" * 300_000}], "stream": True}
+        async with world.running.client.post(CHAT, json=large, headers=world.auth) as response:
+            assert response.status == 200
+        lists = b'{"model":"mock","input":[' + b"[1]," * 210_000 + b"[1]]}"
+        async with world.running.client.post(
+            "/v1/embeddings", data=lists, headers={**world.auth, "Content-Type": "application/json"}
+        ) as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (400, "request_too_complex")
+
+
 # Usage events that an upstream does not know
 
 

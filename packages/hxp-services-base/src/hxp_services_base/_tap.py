@@ -102,6 +102,8 @@ class StreamTap:
         Raises:
             GarbageStreamError: If an event has no end within `MAX_EVENT` bytes.
         """
+        if self.done:
+            return b""  # nothing follows the end
         if self._decoder is not None:
             return self._decode(self._decoder, chunk)
         if self._started and not _ends_event(self._pending, chunk):
@@ -157,6 +159,8 @@ class StreamTap:
         head, tail = self._frame
         shortest = len(head) + len(tail)
         for block in blocks:
+            if self.done:
+                break
             if len(block) > shortest and block.startswith(head) and block.endswith(tail):
                 text = block[len(head) : -len(tail)]
                 if b'"' not in text and b"\\" not in text and b"\n" not in text:
@@ -192,6 +196,7 @@ class StreamTap:
         frames = (
             self._see(event.data.encode(), event.event, sse.encode(event.data, event.event, id=event.id))
             for event in events
+            if not self.done
         )
         return b"".join(frames)
 
@@ -199,7 +204,8 @@ class StreamTap:
         """Take notice of one event and return what is to be sent on of it."""
         if payload == b"[DONE]":
             self.done = True
-            return self._usage_frame() + frame
+            # An end without a finish reason is none: whoever judges it says so first.
+            return b"" if self.end is StreamEnd.OPEN else self._usage_frame() + frame
         return self._read(payload, name, frame)
 
     def _read(self, payload: bytes, name: str | None, frame: bytes) -> bytes:
@@ -214,7 +220,10 @@ class StreamTap:
         error = document.get("error") or (document if name == "error" or document.get("object") == "error" else None)
         if error:
             self.error = error if isinstance(error, dict) else {"message": str(error)[:1000]}
-        choices = [choice for choice in document.get("choices") or () if isinstance(choice, dict)]
+        listed = document.get("choices")
+        if listed is not None and not isinstance(listed, list):
+            raise GarbageStreamError("the choices of an event are no list")
+        choices = [choice for choice in listed or () if isinstance(choice, dict)]
         for choice in choices:
             self._read_choice(choice)
         usage = document.get("usage")
@@ -266,7 +275,8 @@ class StreamTap:
         usages = self._usages if self._is_usage_per_choice else self._usages[-1:]
         usages = usages or list(self._usage_of_choice.values())
         counts = [token_count(usage) for usage in usages]
-        if not counts or not all(count.is_exact for count in counts):
+        is_counted = bool(counts) and all(count.is_exact for count in counts)
+        if not is_counted or (self.content_events and not any(count.completion for count in counts)):
             return TokenCount(0, self.content_events, is_exact=False)
         # Every choice answers the same prompt, which is counted once.
         return TokenCount(
@@ -314,7 +324,7 @@ def _has_empty_content(frame: bytes) -> bool:
 
 def _index(choice: dict[str, Any]) -> int:
     index = choice.get("index", 0)
-    return index if isinstance(index, int) and 0 <= index < _MAX_CHOICES else 0
+    return index if type(index) is int and 0 <= index < _MAX_CHOICES else 0
 
 
 def _is_whole(payload: bytes) -> bool:
@@ -337,7 +347,11 @@ def token_count(usage: object) -> TokenCount:
     """Return the tokens of an OpenAI usage object; inexact where it is missing, malformed, or beyond belief."""
     if not isinstance(usage, dict):
         return TokenCount(0, 0, is_exact=False)
-    counts = [usage.get(name, 0) for name in ("prompt_tokens", "completion_tokens")]
-    if not all(isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= MAX_TOKENS for count in counts):
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if completion is None and usage.get("total_tokens") == prompt:
+        completion = 0  # embeddings have no answer to count
+    if type(prompt) is not int or type(completion) is not int:
         return TokenCount(0, 0, is_exact=False)
-    return TokenCount(counts[0], counts[1], is_exact=True)
+    if not (0 <= prompt <= MAX_TOKENS and 0 <= completion <= MAX_TOKENS):
+        return TokenCount(0, 0, is_exact=False)
+    return TokenCount(prompt, completion, is_exact=True)

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _BYTES_PER_TOKEN = 4
+_LONGEST_READ = 256 * 1024
 _PROMPT_MEMBERS = ("messages", "prompt", "input", "tools", "functions", "suffix")
 _MEDIA_MEMBERS = frozenset({"image_url", "input_audio", "file", "audio", "video_url"})
+_MEDIA_NAMES = tuple(name.encode() for name in sorted(_MEDIA_MEMBERS))
 
 
 def insert_member(body: bytes, name: str, value: bytes) -> bytes:
@@ -71,8 +73,11 @@ def estimate_prompt_tokens(body: bytes) -> int:
     """Estimate the tokens of a prompt that no engine has counted: one for each four bytes of its text, rounded up.
 
     Token ids count one each; images, audio and files are left out, since their size says little about their tokens.
-    The engine's own count is at most the number of those bytes plus what its chat template adds.
+    The engine's own count is at most the number of those bytes plus what its chat template adds. A body of more than
+    256 KiB is not read for it: it counts as a whole, or not at all where it names images, audio or files.
     """
+    if len(body) > _LONGEST_READ:  # to read it would keep all others waiting
+        return 0 if any(b'"%b"' % name in body for name in _MEDIA_NAMES) else estimate_text_tokens(len(body))
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:

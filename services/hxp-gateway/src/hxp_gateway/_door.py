@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 _GENERATION = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 _KEY = "hxp.key"
 _TENANT = TENANT_HEADER.decode()
+_END_AFTER_DONE = 0.1
 _SHORT_BODY = 64 * 1024
 _MAY_BE_UNKNOWN_OPTION = frozenset({400, 422})
 _JSON = (b"content-type", b"application/json")
@@ -107,7 +109,9 @@ class Door:
     async def _generate(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
         require_json(scope)
-        request = RoutedRequest(await read_body(scope, receive, limit=self._max_body))
+        body = await read_body(scope, receive, limit=self._max_body)
+        # A large body is read in a thread: it would keep all others waiting.
+        request = RoutedRequest(body) if len(body) <= _SHORT_BODY else await asyncio.to_thread(RoutedRequest, body)
         route = self._routes.get(request.model)
         if route is None:
             message = f"there is no model {request.model[:128]!r}; GET /v1/models lists what there is"
@@ -117,7 +121,8 @@ class Door:
         entry = JournalEntry(intent, exchange, request.received, write=self._settle)
         headers = {**hxp_logging.outgoing_headers(), "Content-Type": "application/json"}
         if route.in_stack:
-            headers[_TENANT] = self._pepper.pseudonym(key.tenant)
+            # A team may be named like somebody's key, so the two are told apart.
+            headers[_TENANT] = self._pepper.pseudonym(f"{'key' if key.team is None else 'team'}:{key.tenant}")
         try:
             async with exchange.cancelled_when_client_leaves(receive):
                 await self._forward(entry, request, route, exchange, send, headers=headers)
@@ -221,6 +226,9 @@ async def _whole(entry: JournalEntry, response: UpstreamResponse, send: Send, *,
     if document.get("error") and not document.get("choices"):
         response.failed()
         raise ServiceError(ErrorInfo.from_response(502, body, {}))
+    if not isinstance(document.get("choices", document.get("data")), list):
+        response.failed()
+        raise ServiceError.of(502, "upstream_garbage", f"{upstream} answered without choices and without data")
     entry.tokens = token_count(document.get("usage"))
     entry.text_bytes = 0 if entry.tokens.is_exact else _text_bytes(document)
     entry.complete()
@@ -267,11 +275,22 @@ async def _stream(
 async def _events(response: UpstreamResponse, tap: StreamTap) -> AsyncIterator[bytes]:
     """Yield whole events as they come, and what the tap adds at the end."""
     feed = tap.feed
-    async for chunk in response.chunks():
+    chunks = response.chunks()
+    async for chunk in chunks:
         if events := feed(chunk):
             yield events
+        if tap.done:
+            await _let_end(chunks)
+            break
     if events := tap.finish():
         yield events
+
+
+async def _let_end(chunks: AsyncIterator[bytes]) -> None:
+    """Give an upstream a moment to end its response after `[DONE]`, so that its connection can be used again."""
+    with contextlib.suppress(TimeoutError, ServiceError, StopAsyncIteration):
+        async with asyncio.timeout(_END_AFTER_DONE):
+            await anext(chunks)
 
 
 def _refusal(response: UpstreamResponse, body: bytes, upstream: str) -> ServiceError:

@@ -11,6 +11,9 @@ from ._errors import ServiceError
 if TYPE_CHECKING:
     from ._asgi import Receive, Scope
 
+_MAX_NODES = 200_000
+"""Lists and objects that a body may have: parsers stop the event loop for seconds over a million of them."""
+_LARGE = 64 * 1024
 MAX_BODY = 4 * 1024 * 1024
 """Bytes that a request's body may have unless a service says otherwise."""
 BODY_TIMEOUT = 30.0
@@ -44,7 +47,7 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int = MAX_BODY, se
         seconds: Time at the most.
 
     Raises:
-        ServiceError: 413 when it is too long, 408 when it is too slow.
+        ServiceError: 413 when it is too long, 408 when it is too slow, 400 when it has too many lists and objects.
         ClientLeftError: When the client leaves before the end.
     """
     declared = header(scope, b"content-length")
@@ -52,7 +55,7 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int = MAX_BODY, se
         raise _too_large(limit)
     try:
         async with asyncio.timeout(seconds):
-            return await _collect(receive, limit)
+            body = await _collect(receive, limit)
     except TimeoutError:
         raise ServiceError.of(
             408,
@@ -60,6 +63,10 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int = MAX_BODY, se
             f"the body did not arrive within {seconds:g} s",
             headers={"Connection": "close"},
         ) from None
+    if len(body) > _LARGE and body.count(b"[") + body.count(b"{") > _MAX_NODES:
+        message = f"the body has more than {_MAX_NODES} lists and objects; send fewer in one request"
+        raise ServiceError.of(400, "request_too_complex", message)
+    return body
 
 
 async def _collect(receive: Receive, limit: int) -> bytes:

@@ -103,6 +103,7 @@ class HttpConnection(asyncio.Protocol):
         self._headers: Headers = []
         self._telling: Headers = []
         self._in_head = False
+        self._asks_upgrade = False
         self._message_ended = False
         self._trailers = self._trailer_bytes = 0
         self._framing = 0
@@ -169,10 +170,8 @@ class HttpConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # An upgrade that is not offered is ignored, and the client goes on in HTTP/1.1 (RFC 9110, section 7.8).
-            if rest := data[upgrade.args[0] :]:
-                self._feed(rest)
-                return
+            self._feed_without_upgrade(data[upgrade.args[0] :])
+            return
         except httptools.HttpParserError:
             if self._deaf:  # more than the last request that the client announced
                 self._discard(1)
@@ -187,6 +186,24 @@ class HttpConnection(asyncio.Protocol):
             self._phase = _Phase.HEAD
             if self._cycle is not None:
                 self.deadline = self._connections.clock() + self._limits.head_timeout
+
+    def _feed_without_upgrade(self, rest: bytes) -> None:
+        """Read the request once more as if it had not asked for an upgrade (RFC 9110, section 7.8).
+
+        The parser takes what follows such a head for another protocol, body or not: what is the body of this request
+        would be read as the next one.
+        """
+        if not self._asks_upgrade:
+            return
+        self._asks_upgrade = False
+        kept = [(name, value) for name, value in self._headers if name not in {b"upgrade", b"connection"}]
+        if any(name == b"connection" and b"close" in value.lower() for name, value in self._headers):
+            kept.append((b"connection", b"close"))
+        head = b"%b %b HTTP/%b\r\n" % (self._parser.get_method(), self._url, self._parser.get_http_version().encode())
+        head += b"".join([b"%b: %b\r\n" % header for header in kept]) + b"\r\n"
+        self._parser = httptools.HttpRequestParser(self)
+        self._framing = 0
+        self._feed(head + rest)
 
     def _judge_framing(self) -> None:
         if self._in_head:
@@ -236,6 +253,9 @@ class HttpConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Judge the head, and start its handler."""
         parser, headers = self._parser, self._headers
+        if parser.should_upgrade() and parser.get_method() != b"CONNECT":
+            self._asks_upgrade = True
+            return
         version = parser.get_http_version()
         method = parser.get_method().decode("ascii")
         target = read_target(self._url, method)
@@ -297,6 +317,8 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """End the request; what follows is the next one, or nothing."""
         self._message_ended = True
+        if self._asks_upgrade:
+            return
         cycle = self._receiving
         if cycle is not None:
             cycle.end_body()
