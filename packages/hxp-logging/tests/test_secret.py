@@ -13,6 +13,7 @@ import orjson
 import pytest
 from hxp_logging import Logging, LoggingOptions, _automaton, bind_context, correlation
 from hxp_logging._secret import Secrets
+from hxp_logging._shape import hide_shapes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -309,3 +310,20 @@ def test_a_secret_in_a_long_traceback_is_hidden(length: int) -> None:
     error = ValueError("canary-secret" + "x" * length + "canary-secret")
     told = written(lambda logging: logging.get_logger("x").error("e", exc_info=error), secrets=("canary-secret",))
     assert "canary" not in told
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "hxp_01JD3Q0V5T8Z4M6N7P9R2S1W3X_" + "a" * 43,
+        "github_pat_" + "b" * 40,
+        "ghp_" + "c" * 36,
+        "glpat-" + "d" * 24,
+        "sk-proj-" + "e" * 40,
+    ],
+)
+@pytest.mark.parametrize("before", ["\\n", "%22", "%5Cn", "%253D", "\\x1b[31m", "n", "x", "C"])
+def test_an_unmistakable_key_is_hidden_whatever_stands_before_it(secret: str, before: str) -> None:
+    """L4: the escape before a key ends in a letter or a digit."""
+    assert secret not in hide_shapes(f"GET /{before}{secret} HTTP/1.1")
+    assert "[redacted]" in hide_shapes(f"GET /{before}{secret} HTTP/1.1")

@@ -75,6 +75,36 @@ def admitted(registry: Connections, count: int, address: str = "127.0.0.1") -> l
     return made
 
 
+def test_at_the_limit_a_body_that_is_still_arriving_makes_room_and_a_whole_request_does_not() -> None:
+    registry = Registry(max_connections=4)
+    whole, slow, slower = Fake(), Fake(), Fake()
+    for connection in (whole, slow, slower, Fake()):
+        assert registry.admit(connection) is None
+    registry.busy(whole)
+    registry.receiving(slow)
+    registry.receiving(slower)
+    assert registry.admit(Fake()) is None  # the one that has sent nothing makes room
+    first = next(iter(registry._fresh))
+    registry.busy(first)
+    assert registry.admit(Fake()) is None
+    assert (whole.aborted, slow.aborted, slower.aborted) == (False, True, False)
+    registry.busy(slower)  # its body is whole now
+    assert registry.admit(Fake()) is None  # the new one, which has sent nothing, makes room
+    assert not slower.aborted
+
+
+async def test_slow_bodies_do_not_keep_others_out(witness: Witness) -> None:
+    """O7: a head, a valid key and one byte of a body each, on every connection there may be."""
+    slow = b"POST /seen HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\na"
+    async with witness(max_connections=10) as running, AsyncExitStack() as stack:
+        for _ in range(10):
+            _, writer = await stack.enter_async_context(connected(running.host.port))
+            writer.write(slow)
+            await writer.drain()
+        for _ in range(5):
+            assert b"200 OK" in await say(running.host.port, CLOSE)
+
+
 def test_at_the_limit_the_oldest_without_a_request_makes_room_and_the_one_with_one_stays() -> None:
     registry = Registry(max_connections=4)
     busy, first, second, third = admitted(registry, 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,6 +144,20 @@ def test_a_revocation_says_which_gateways_refuse_the_key_by_now(folder: Path) ->
     told = hxp("revoke", made["id"], "--wait", "0").output
     assert "refused by: gateway-0\n" in told
     assert "not yet applied by: gateway-1; a gateway that cannot reach the ledger refuses every key" in told
+
+
+def test_a_state_folder_of_somebody_else_is_not_used(folder: Path) -> None:
+    """P11: its pepper would be a stranger's, and a link in it leads anywhere."""
+    state = folder / ".hxp"
+    state.mkdir()
+    (state / "ledger.db").symlink_to(folder / "victim.db")
+    try:
+        os.chown(state, 65_534, 65_534)
+    except PermissionError:
+        pytest.skip("only root can give a folder away")
+    for command in (("create", "laptop"), ("list",), ("revoke", "key_x")):
+        assert "belongs to user 65534" in refused(*command)
+    assert not (folder / "victim.db").exists()
 
 
 def test_a_key_can_belong_to_a_team(folder: Path) -> None:

@@ -4,13 +4,18 @@ import re
 
 MARK = "[redacted]"
 
+# So long and so odd that they are hidden whatever stands before them: the `n` of an escape, the `C` of `%5C`, a letter.
+_UNMISTAKABLE = (
+    r"hxp_[0-9A-Z]{26}_[A-Za-z0-9_-]{20,}",  # our own
+    r"github_pat_[A-Za-z0-9_]{30,}",
+    r"gh[opsur]_[A-Za-z0-9]{36,}",  # GitHub
+    r"glpat-[A-Za-z0-9_-]{20,}",  # GitLab
+    r"sk-(?:proj|ant|svcacct|or)-[A-Za-z0-9_-]{16,}",
+)
 _TOKEN = (
     r"sk-[A-Za-z0-9_-]{16,}",  # OpenAI, Anthropic and whoever imitates them
-    r"hxp_[0-9A-Z]{26}_[A-Za-z0-9_-]{20,}",  # our own
     r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}",  # Stripe
-    r"gh[opsur]_[A-Za-z0-9]{30,}",  # GitHub
-    r"github_pat_[A-Za-z0-9_]{30,}",
-    r"glpat-[A-Za-z0-9_-]{20,}",  # GitLab
+    r"gh[opsur]_[A-Za-z0-9]{30,}",
     r"xox[abeoprs]-[A-Za-z0-9-]{10,}",  # Slack
     r"A[KS]IA[0-9A-Z]{16}",  # AWS
     r"AIza[0-9A-Za-z_-]{35}",  # Google
@@ -70,7 +75,8 @@ ROUGH: tuple[tuple[bytes, re.Pattern[bytes]], ...] = tuple(
 _TRIGGERS = tuple(start.decode() for start, _ in ROUGH if not start.endswith(b"="))
 
 _EXACT = re.compile(
-    rf"(?<![A-Za-z0-9])(?:{'|'.join(_TOKEN)})|{_PRIVATE_KEY}[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    rf"(?<![A-Za-z0-9])(?:{'|'.join(_TOKEN)})|{'|'.join(_UNMISTAKABLE)}"
+    rf"|{_PRIVATE_KEY}[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
 _EXACT_USERINFO = re.compile(_USERINFO)
 _EXACT_PARAMETER = re.compile(rf"([?&;][\w.%-]{{0,64}}?(?:{'|'.join(_SPELLINGS)})=){_PARAMETER_VALUE}+")

@@ -44,7 +44,7 @@ def create(
         raise CommandError(f"the name of a key has 1 to {_LONGEST_NAME} printable characters")
     if team is not None and not re.fullmatch(_TEAM, team):
         raise CommandError(f"{team!r} is no name of a team; use letters, digits, '.', '_' and '-', 64 at the most")
-    stack = stack_here()
+    stack = _own_stack()
     try:
         made = new_key(Pepper.load_or_create(stack.state_dir / "pepper"))
     except (OSError, PepperError) as error:
@@ -75,7 +75,7 @@ def list_keys(*, as_json: Annotated[bool, _JSON] = False) -> None:
     """List the API keys, never the keys themselves."""
 
     async def read() -> list[KeyRecord]:
-        async with _keys(stack_here()) as keys:
+        async with _keys(_own_stack()) as keys:
             return list(await keys.list())
 
     records = asyncio.run(read())
@@ -99,7 +99,7 @@ def revoke(
     """Revoke an API key and say which gateways refuse it by now."""
 
     async def take() -> tuple[KeyRecord, list[str], list[str]]:
-        async with _keys(stack_here()) as keys:
+        async with _keys(_own_stack()) as keys:
             try:
                 record = await keys.revoke(key_id, actor=_ACTOR)
             except KeyNotFoundError as error:
@@ -133,6 +133,25 @@ async def _applied(keys: KeyStore, version: int, *, seconds: float) -> tuple[lis
 
 
 keys = CommandGroup("Make, list and revoke API keys.", {"create": create, "list": list_keys, "revoke": revoke})
+
+
+def _own_stack() -> Stack:
+    """Return the stack of this folder, whose state is this user's alone: a link in it may lead anywhere.
+
+    Raises:
+        CommandError: If its state folder belongs to somebody else.
+    """
+    from hxp_services_base.orchestration import StateDirError, check_owner  # noqa: PLC0415 - as above
+
+    stack = stack_here()
+    for path in (stack.state_dir, stack.state_dir / "pepper", stack.state_dir / "ledger.db"):
+        try:
+            check_owner(path)
+        except FileNotFoundError:
+            continue
+        except (StateDirError, OSError) as error:
+            raise CommandError(str(error)) from error
+    return stack
 
 
 @asynccontextmanager

@@ -34,8 +34,8 @@ class Connections:
     """The open connections of one server.
 
     At the limit the oldest connection that has no complete request is closed for a new one: first those that are on
-    their way out, then new ones that have sent none, then idle ones. A connection with a request under way is never
-    closed for another one.
+    their way out, then new ones that have sent none, then idle ones, then those whose body is still arriving. A
+    connection with a whole request under way is never closed for another one.
 
     Args:
         limits: How many there may be.
@@ -61,6 +61,7 @@ class Connections:
         self._leaving: dict[Watched, None] = {}
         self._fresh: dict[Watched, None] = {}
         self._idle: dict[Watched, None] = {}
+        self._receiving: dict[Watched, None] = {}
         self._full_since: float | None = None
         self._told: dict[str, float] = {}
         self._untold: dict[str, int] = {}
@@ -92,7 +93,7 @@ class Connections:
         return None
 
     def _make_room(self, address: str | None) -> bool:
-        for group in (self._leaving, self._fresh, self._idle):
+        for group in (self._leaving, self._fresh, self._idle, self._receiving):
             for connection in group:
                 if address is None or connection.address == address:
                     self.gone(connection)
@@ -108,9 +109,16 @@ class Connections:
         self._full_since = self.clock()
 
     def busy(self, connection: Watched) -> None:
-        """Note that `connection` has a request under way."""
+        """Note that `connection` has a whole request under way."""
         if self._fresh.pop(connection, self) is self:
             self._idle.pop(connection, None)
+        self._receiving.pop(connection, None)
+
+    def receiving(self, connection: Watched) -> None:
+        """Note that the body of a request on `connection` is still arriving."""
+        if connection in self._open:
+            self.busy(connection)
+            self._receiving[connection] = None
 
     def idle(self, connection: Watched) -> None:
         """Note that `connection` waits for its next request."""

@@ -302,7 +302,10 @@ class HttpConnection(asyncio.Protocol):
         self._cycle = cycle
         self._phase = _Phase.SERVING
         self.deadline = _NEVER
-        self._connections.busy(self)
+        if cycle.more_body:
+            self._connections.receiving(self)
+        else:
+            self._connections.busy(self)
         task = self._loop.create_task(cycle.run(self._app))
         self._state.tasks.add(task)
         task.add_done_callback(self._state.tasks.discard)
@@ -322,6 +325,8 @@ class HttpConnection(asyncio.Protocol):
         cycle = self._receiving
         if cycle is not None:
             cycle.end_body()
+            if cycle is self._cycle:
+                self._connections.busy(self)
             if not cycle.keep_alive:
                 self._deaf = True
 

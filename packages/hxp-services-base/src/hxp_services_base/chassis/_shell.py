@@ -98,12 +98,16 @@ class Shell:
         picked: dict[bytes, str | None] = dict.fromkeys(_PICKED)
         for name, value in scope["headers"]:
             if name in picked:
-                picked[name] = value.decode("latin-1")
+                before = (
+                    picked[name] if name == b"content-encoding" else None
+                )  # each coding counts, the others do not add
+                picked[name] = value.decode("latin-1") if before is None else f"{before}, {value.decode('latin-1')}"
         exchange = Exchange(hxp_logging.accept_request_id(picked[b"x-request-id"]), scope, now=self._context.clock())
         scope[SCOPE_KEY] = exchange
         trace = hxp_logging.TraceContext.from_header(picked[b"traceparent"], picked[b"tracestate"]).child()
         ambiguous = picked[b"content-length"] is not None and picked[b"transfer-encoding"] is not None
-        if (coding := picked[b"content-encoding"]) is not None and coding.strip().lower() != "identity":
+        coding = picked[b"content-encoding"]
+        if coding is not None and any(one.strip().lower() != "identity" for one in coding.split(",")):
             receive = _refusing_coded(coding)
         with hxp_logging.correlation(exchange.request_id, trace):
             self.in_flight.add(exchange)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ._registry import service_type
     from ._runner import Handle, Launch, LaunchError, Runner, Status
     from ._stack import Node, Stack, StackError
-    from ._state_dir import StateDirError, prepare_state_dir
+    from ._state_dir import StateDirError, check_owner, prepare_state_dir
     from ._state_file import STATE_DIR, StackState, StateKeeper
     from ._status import NodeStatus
     from ._subprocesses import Subprocesses
@@ -26,7 +26,7 @@ else:
             "_process.mark": ("ProcessMark", "StrangerError"),
             "_runner": ("Handle", "Launch", "LaunchError", "Runner", "Status"),
             "_stack": ("Node", "Stack", "StackError"),
-            "_state_dir": ("StateDirError", "prepare_state_dir"),
+            "_state_dir": ("StateDirError", "check_owner", "prepare_state_dir"),
             "_state_file": ("STATE_DIR", "StackState", "StateKeeper"),
             "_status": ("NodeStatus",),
             "_subprocesses": ("Subprocesses",),
@@ -53,6 +53,7 @@ __all__ = [
     "StrangerError",
     "Subprocesses",
     "Supervisor",
+    "check_owner",
     "prepare_state_dir",
     "read_stack",
     "service_type",
