@@ -7,15 +7,16 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from hxp_services_base import BaseIntegrationService, ModelsRoute, Pepper, UpstreamOptions
+from hxp_services_base import BaseIntegrationService, Pepper, UpstreamOptions
 
-from ._discovery import models_of
+from ._discovery import Discovery
 from ._door import Door, DoorParts
 from ._journal import Journal
 from ._keys import KeyCache, KeyCacheOptions
 from ._ledger import LedgerError
 from ._metrics import GatewayMetrics
 from ._route import Route
+from ._route_table import RouteTable
 from ._settings import GatewaySettings, UpstreamSettings
 from ._shipper import Shipper
 
@@ -86,37 +87,35 @@ class GatewayService(BaseIntegrationService[GatewaySettings]):
         self._keys = KeyCache(ledger, pepper, options, log=context.log, clock=context.clock)
         self._shipper = Shipper(self._journal, ledger, log=context.log, on_set_aside=self._metrics.set_aside)
         context.health.add([*self._keys.checks(), *self._shipper.checks()])
-        routes = await self._routes()
         parts = DoorParts(
             keys=self._keys,
             journal=self._journal,
             pepper=pepper,
-            routes=routes,
-            models=ModelsRoute(list(routes), created=int(time.time())),
+            routes=await self._routes(context),
             metrics=self._metrics,
             log=context.log,
             max_body=settings.max_body,
         )
         self._door = Door(self._inner, parts)
 
-    async def _routes(self) -> dict[str, Route]:
-        """Return the upstream that answers for each model, as configured or as the upstream says.
-
-        Raises:
-            ValueError: If two upstreams have the same model, or one does not say which it has.
-        """
-        routes: dict[str, Route] = {}
+    async def _routes(self, context: Context) -> RouteTable:
+        """Return the upstream that answers for each model; those that do not list theirs in time are asked further."""
+        table = RouteTable(created=int(time.time()))
+        discoveries: list[Discovery] = []
         for upstream in self.settings.upstreams:
             pool = self.pools[upstream.name]
             route = Route(pool, in_stack=upstream.service is not None, stream_usage=upstream.stream_usage)
-            for model in upstream.models or await models_of(pool):
-                if model in routes:
-                    other = routes[model].pool.options.name
-                    raise ValueError(
-                        f"model {model!r} is at {other!r} and at {upstream.name!r}; name the models of one"
-                    )
-                routes[model] = route
-        return routes
+            table.add(route, upstream.models)
+            if not upstream.models:
+                discoveries.append(Discovery(pool, table, log=context.log))
+        for discovery in discoveries:
+            context.health.add(discovery.checks())
+            context.spawn(discovery.run(), name="discovery")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.discovery_timeout):
+                for discovery in discoveries:
+                    await discovery.asked()
+        return table
 
     async def ready(self, context: Context) -> None:
         """Read the keys; refuse to open a public door that nobody has a key for (C6).
