@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from hxp_services_base import Check, Context
     from hxp_services_base.chassis import ASGIApp, Receive, Scope, Send
 
+_FIRST_READING = 3.0
+"""Seconds that a start waits for the keys."""
 _LAST_SHIPMENT = 5.0
 """Seconds that the last shipment may take at stop; the journal keeps what it does not reach."""
 
@@ -118,19 +120,38 @@ class GatewayService(BaseIntegrationService[GatewaySettings]):
         return table
 
     async def ready(self, context: Context) -> None:
-        """Read the keys; refuse to open a public door that nobody has a key for (C6).
+        """Read the keys; a ledger that is away only means that nobody is let in until they are read.
 
         Raises:
-            ValueError: On a public bind without a key of its own.
+            ValueError: On a public bind without a key of its own (C6).
         """
-        await self._keys.refresh()
+        try:
+            async with asyncio.timeout(_FIRST_READING):
+                await self._keys.refresh()
+        except (LedgerError, TimeoutError) as error:
+            reason = str(error) or f"no answer within {_FIRST_READING:g} s"
+            context.log.warning("the keys cannot be read yet, so every request is refused", error=reason)
+            context.spawn(self._check_first_keys(context), name="first-keys")
+        else:
+            self._require_key(context)
+        context.spawn(self._keys.follow(self.settings.key_refresh), name="keys")
+        context.spawn(self._shipper.follow(self.settings.ship_interval), name="shipper")
+
+    async def _check_first_keys(self, context: Context) -> None:
+        await self._keys.read()
+        self._require_key(context)
+
+    def _require_key(self, context: Context) -> None:
+        """Refuse to keep a public door that nobody has a key for.
+
+        Raises:
+            ValueError: If there is none.
+        """
         if context.identity.is_public and not self._keys.usable:
             raise ValueError(
                 f"{context.identity.host} is reachable from outside and there is no API key for it (the development "
                 "key does not count); make one with `hxp keys create NAME`, or bind 127.0.0.1"
             )
-        context.spawn(self._keys.follow(self.settings.key_refresh), name="keys")
-        context.spawn(self._shipper.follow(self.settings.ship_interval), name="shipper")
 
     async def stop(self, context: Context) -> None:
         """Ship what is settled, as far as the ledger is there."""
