@@ -13,7 +13,7 @@ from hxp_schemas import KeyRecord, KeySnapshot, UsageRecord
 from hxp_services_base import Identity, Pepper, new_key
 from hxp_services_base.testing import Running, hosted
 from hxp_testing.llm import MockLLM
-from hxp_testing.upstream import Reply, ScriptedUpstream
+from hxp_testing.upstream import BlackHole, Reply, ScriptedUpstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -40,6 +40,7 @@ class LedgerBook:
     records: dict[str, UsageRecord] = field(default_factory=dict)
     batches: int = 0
     away: bool = False
+    hangs: bool = False
     refuses: Callable[[dict[str, Any]], bool] = lambda _record: False
     """Which records it answers with a 400, and all that come with them."""
 
@@ -58,6 +59,8 @@ class LedgerBook:
         self.version += 1
 
     def answer(self, request: Request) -> Behaviour:
+        if self.hangs:
+            return BlackHole()
         if self.away:
             return Reply(503, {}, b'{"error":"away"}')
         if request.path.startswith("/v1/keys/snapshot"):

@@ -34,13 +34,14 @@ if TYPE_CHECKING:
 
     from hxp_logging import Logger
     from hxp_schemas import KeyRecord
-    from hxp_services_base import ModelsRoute, Pepper, UpstreamResponse
+    from hxp_services_base import Pepper, UpstreamResponse
     from hxp_services_base.chassis import ASGIApp, Exchange, Receive, Scope, Send
 
     from ._journal import Journal
     from ._keys import KeyCache
     from ._metrics import GatewayMetrics
     from ._route import Route
+    from ._route_table import RouteTable
 
 _GENERATION = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 _KEY = "hxp.key"
@@ -61,7 +62,6 @@ class DoorParts:
         journal: Where requests are put on record.
         pepper: The secret that tenants' pseudonyms are keyed with.
         routes: The upstream that answers for each model.
-        models: The list of models.
         metrics: Where outcomes are counted.
         log: The gateway's logger.
         max_body: Bytes of a request.
@@ -70,8 +70,7 @@ class DoorParts:
     keys: KeyCache
     journal: Journal
     pepper: Pepper
-    routes: Mapping[str, Route]
-    models: ModelsRoute
+    routes: RouteTable
     metrics: GatewayMetrics
     log: Logger
     max_body: int
@@ -91,7 +90,7 @@ class Door:
         self._journal = parts.journal
         self._pepper = parts.pepper
         self._routes = parts.routes
-        self._paths = Paths({**dict.fromkeys(_GENERATION, ("POST", self._generate)), **parts.models.paths()})
+        self._paths = Paths({**dict.fromkeys(_GENERATION, ("POST", self._generate)), **parts.routes.models.paths()})
         self._metrics = parts.metrics
         self._log = parts.log
         self._max_body = parts.max_body
@@ -112,10 +111,7 @@ class Door:
         body = await read_body(scope, receive, limit=self._max_body)
         # A large body is read in a thread: it would keep all others waiting.
         request = RoutedRequest(body) if len(body) <= _SHORT_BODY else await asyncio.to_thread(RoutedRequest, body)
-        route = self._routes.get(request.model)
-        if route is None:
-            message = f"there is no model {request.model[:128]!r}; GET /v1/models lists what there is"
-            raise ServiceError.of(404, "model_not_found", message, param="model")
+        route = self._routes.find(request.model)
         key = scope[_KEY]
         intent = self._intend(key, request, endpoint=scope["path"], upstream=route.pool.options.name)
         entry = JournalEntry(intent, exchange, request.received, write=self._settle)

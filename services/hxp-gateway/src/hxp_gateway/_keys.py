@@ -78,6 +78,7 @@ class KeyCache:
         self._confirmed_at = float("-inf")
         self._next_question_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._read = asyncio.Event()
         self.verifier = KeyVerifier(pepper, KeySnapshot(version=0, keys=[]))
 
     @property
@@ -90,6 +91,15 @@ class KeyCache:
         """Seconds since the ledger last confirmed the keys."""
         return self._clock() - self._confirmed_at
 
+    @property
+    def _too_old(self) -> bool:
+        """Whether no key may open anything; even where old ones stay good, there has to be one."""
+        return self.age > self._options.max_age and not (self._options.fail_open and self.usable)
+
+    async def read(self) -> None:
+        """Wait until the keys have been read for the first time."""
+        await self._read.wait()
+
     async def check(self, presented: bytes | None) -> KeyRecord:
         """Return the record of a presented key.
 
@@ -98,7 +108,7 @@ class KeyCache:
         Raises:
             ServiceError: 401 for anything but a valid key; 503 `keys_unavailable` when all keys are too old.
         """
-        if self.age > self._options.max_age and not self._options.fail_open:
+        if self._too_old:
             message = "the gateway cannot confirm API keys now, so it takes none; try again later"
             raise ServiceError.of(503, "keys_unavailable", message, retryable=True, retry_after=5.0)
         key = self.verifier.verify(presented) if presented is not None else None
@@ -131,6 +141,7 @@ class KeyCache:
             await self._read_changes()
             self._confirmed_at = asked_at
         self._problem = None
+        self._read.set()
         if self._reported:
             self._reported = False
             self._log.info("keys read", usable=self.usable, version=self._version)
@@ -185,6 +196,8 @@ class KeyCache:
         return None if self._problem is None else f"{self._problem} (keys of version {self._version} stay in force)"
 
     async def _age_health(self) -> str | None:
-        if self._options.fail_open or self.age <= self._options.max_age:
+        if not self._too_old:
             return None
+        if not self._read.is_set():
+            return f"no key has been read so far, so all are refused: {self._problem}"
         return f"no key was confirmed for {self._options.max_age:g} s, so all are refused: {self._problem}"

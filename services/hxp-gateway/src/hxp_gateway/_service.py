@@ -7,15 +7,16 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from hxp_services_base import BaseIntegrationService, ModelsRoute, Pepper, UpstreamOptions
+from hxp_services_base import BaseIntegrationService, Pepper, UpstreamOptions
 
-from ._discovery import models_of
+from ._discovery import Discovery
 from ._door import Door, DoorParts
 from ._journal import Journal
 from ._keys import KeyCache, KeyCacheOptions
 from ._ledger import LedgerError
 from ._metrics import GatewayMetrics
 from ._route import Route
+from ._route_table import RouteTable
 from ._settings import GatewaySettings, UpstreamSettings
 from ._shipper import Shipper
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from hxp_services_base import Check, Context
     from hxp_services_base.chassis import ASGIApp, Receive, Scope, Send
 
+_FIRST_READING = 3.0
+"""Seconds that a start waits for the keys."""
 _LAST_SHIPMENT = 5.0
 """Seconds that the last shipment may take at stop; the journal keeps what it does not reach."""
 
@@ -86,52 +89,69 @@ class GatewayService(BaseIntegrationService[GatewaySettings]):
         self._keys = KeyCache(ledger, pepper, options, log=context.log, clock=context.clock)
         self._shipper = Shipper(self._journal, ledger, log=context.log, on_set_aside=self._metrics.set_aside)
         context.health.add([*self._keys.checks(), *self._shipper.checks()])
-        routes = await self._routes()
         parts = DoorParts(
             keys=self._keys,
             journal=self._journal,
             pepper=pepper,
-            routes=routes,
-            models=ModelsRoute(list(routes), created=int(time.time())),
+            routes=await self._routes(context),
             metrics=self._metrics,
             log=context.log,
             max_body=settings.max_body,
         )
         self._door = Door(self._inner, parts)
 
-    async def _routes(self) -> dict[str, Route]:
-        """Return the upstream that answers for each model, as configured or as the upstream says.
-
-        Raises:
-            ValueError: If two upstreams have the same model, or one does not say which it has.
-        """
-        routes: dict[str, Route] = {}
+    async def _routes(self, context: Context) -> RouteTable:
+        """Return the upstream that answers for each model; those that do not list theirs in time are asked further."""
+        table = RouteTable(created=int(time.time()))
+        discoveries: list[Discovery] = []
         for upstream in self.settings.upstreams:
             pool = self.pools[upstream.name]
             route = Route(pool, in_stack=upstream.service is not None, stream_usage=upstream.stream_usage)
-            for model in upstream.models or await models_of(pool):
-                if model in routes:
-                    other = routes[model].pool.options.name
-                    raise ValueError(
-                        f"model {model!r} is at {other!r} and at {upstream.name!r}; name the models of one"
-                    )
-                routes[model] = route
-        return routes
+            table.add(route, upstream.models)
+            if not upstream.models:
+                discoveries.append(Discovery(pool, table, log=context.log))
+        for discovery in discoveries:
+            context.health.add(discovery.checks())
+            context.spawn(discovery.run(), name="discovery")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.discovery_timeout):
+                for discovery in discoveries:
+                    await discovery.asked()
+        return table
 
     async def ready(self, context: Context) -> None:
-        """Read the keys; refuse to open a public door that nobody has a key for (C6).
+        """Read the keys; a ledger that is away only means that nobody is let in until they are read.
 
         Raises:
-            ValueError: On a public bind without a key of its own.
+            ValueError: On a public bind without a key of its own (C6).
         """
-        await self._keys.refresh()
+        try:
+            async with asyncio.timeout(_FIRST_READING):
+                await self._keys.refresh()
+        except (LedgerError, TimeoutError) as error:
+            reason = str(error) or f"no answer within {_FIRST_READING:g} s"
+            context.log.warning("the keys cannot be read yet, so every request is refused", error=reason)
+            context.spawn(self._check_first_keys(context), name="first-keys")
+        else:
+            self._require_key(context)
+        context.spawn(self._keys.follow(self.settings.key_refresh), name="keys")
+        context.spawn(self._shipper.follow(self.settings.ship_interval), name="shipper")
+
+    async def _check_first_keys(self, context: Context) -> None:
+        await self._keys.read()
+        self._require_key(context)
+
+    def _require_key(self, context: Context) -> None:
+        """Refuse to keep a public door that nobody has a key for.
+
+        Raises:
+            ValueError: If there is none.
+        """
         if context.identity.is_public and not self._keys.usable:
             raise ValueError(
                 f"{context.identity.host} is reachable from outside and there is no API key for it (the development "
                 "key does not count); make one with `hxp keys create NAME`, or bind 127.0.0.1"
             )
-        context.spawn(self._keys.follow(self.settings.key_refresh), name="keys")
-        context.spawn(self._shipper.follow(self.settings.ship_interval), name="shipper")
 
     async def stop(self, context: Context) -> None:
         """Ship what is settled, as far as the ledger is there."""

@@ -17,7 +17,9 @@ class UpstreamSettings(Settings):
     service: str | None = Field(default=None, description="A service of this stack.")
     url: str | None = Field(default=None, pattern=r"^https?://", description="Or the base URL of any other server.")
     api_key: SecretStr | None = Field(default=None, description="What that server wants as a bearer token.")
-    models: list[str] = Field(default=[], description="The models to route there; asked for at start unless given.")
+    models: list[str] = Field(
+        default=[], description="The models to route there; the upstream is asked for them unless given."
+    )
     max_connections: int = Field(default=256, ge=1, le=100_000)
     connect_timeout: float = Field(default=2.0, gt=0, le=120)
     first_byte_timeout: float = Field(default=60.0, gt=0, le=3600)
@@ -45,6 +47,9 @@ class GatewaySettings(Settings):
         default=300.0, gt=0, le=86_400, description="Seconds for which keys that the ledger has not confirmed are good."
     )
     keys_fail_open: bool = Field(default=False, description="Whether they stay good after that.")
+    discovery_timeout: float = Field(
+        default=3.0, gt=0, le=30, description="Seconds that a start waits for upstreams to list their models."
+    )
     ship_interval: float = Field(default=0.5, gt=0, le=60, description="Seconds between two batches to the ledger.")
 
     @model_validator(mode="after")
