@@ -164,6 +164,7 @@ async def test_a_stream_passes_through_and_is_counted() -> None:
             assert 'hxp_model_tokens_total{kind="completion"} 1.0' in text
             assert "hxp_model_requests_running 0.0" in text
             assert "hxp_model_requests_waiting 0.0" in text
+            assert "hxp_model_engine_restarts 0.0" in text
 
 
 async def test_embeddings_are_passed_as_they_are() -> None:

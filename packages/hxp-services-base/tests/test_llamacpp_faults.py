@@ -216,19 +216,16 @@ async def test_an_engine_that_hangs_is_found_out_and_blamed_on_the_right_one(
     schema = {"type": "integer", "minimum": 10**16}  # past the checks of the service: its digits have no end
     endless = {**SHORT, "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}}
     async with LlamaCppEngine(replace(options, stall_timeout=4)).open(context) as engine:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(send(engine, endless), 0.3)
-        await asyncio.wait_for(until_unanswered(engine), 10)
-        with pytest.raises(EngineDownError):
-            await asyncio.wait_for(send(engine, SHORT), 20)
-        await asyncio.wait_for(send(engine, SHORT), 20)
-        assert engine.stats().restarts == 1
+        for restarts in (1, 2):  # after the first one it may have been stopped or starved
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(send(engine, endless), 0.3)
+            await asyncio.wait_for(until_unanswered(engine), 10)
+            await asyncio.wait_for(send(engine, SHORT), 20)  # it is not given to one that hangs, so it is answered
+            assert engine.stats().restarts == restarts
         with pytest.raises(CrashSuspectError):
             await send(engine, endless)
 
 
 async def until_unanswered(engine: LlamaCppEngine) -> None:
-    moved = engine._moved_at
-    while engine._clock() - moved < 2.5:
+    while engine._progress.silence < 2.5:
         await asyncio.sleep(0.01)
-        moved = engine._moved_at

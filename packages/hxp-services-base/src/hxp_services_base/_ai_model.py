@@ -80,7 +80,9 @@ class BaseAIModelService(BaseService[A]):
         """Declare the model's instruments."""
         from ._generation import ModelMetrics  # noqa: PLC0415 - loads every OpenAI contract: for the process that serves
 
-        self.model_metrics = ModelMetrics(context.metrics, admission=lambda: self.admission)
+        self.model_metrics = ModelMetrics(
+            context.metrics, admission=lambda: self.admission, engine=lambda: self.running_engine
+        )
 
     def asgi(self, inner: ASGIApp) -> ASGIApp:
         """The OpenAI routes, as plain ASGI endpoints ahead of `inner`."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._admission import Admission, Permit
     from ._ai_model import BaseAIModelService
     from .chassis import ASGIApp, Exchange, Receive, Scope, Send
-    from .engines import EngineResponse
+    from .engines import Engine, EngineResponse
 
 _ENGINE_EXTRAS: dict[str, tuple[float, float]] = {
     "top_k": (0, 1000),
@@ -40,7 +40,9 @@ _FIRST_TOKEN_SECONDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0
 class ModelMetrics:
     """What a model service measures beside its requests."""
 
-    def __init__(self, registry: CollectorRegistry, *, admission: Callable[[], Admission]) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, *, admission: Callable[[], Admission], engine: Callable[[], Engine]
+    ) -> None:
         self._tokens = Counter("hxp_model_tokens", "Tokens, by kind.", ("kind",), registry=registry)
         self._first_token = Histogram(
             "hxp_model_time_to_first_token_seconds",
@@ -54,6 +56,11 @@ class ModelMetrics:
         Gauge("hxp_model_requests_waiting", "Requests in the queue.", registry=registry).set_function(
             lambda: admission().statistics().waiting
         )
+        Gauge(
+            "hxp_model_engine_restarts",
+            "How often the engine was started again, since the service was.",
+            registry=registry,
+        ).set_function(lambda: engine().stats().restarts)
 
     def observe(self, exchange: Exchange, tokens: TokenCount) -> None:
         """Count one answered request."""

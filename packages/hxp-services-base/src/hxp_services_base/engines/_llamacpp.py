@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
 import sys
 import tempfile
 import time
-from collections import deque
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import aiohttp
 import orjson
@@ -23,11 +21,14 @@ from ._control import PlainText, control_spellings
 from ._engine import EngineDownError, EngineStats
 from ._engine_log import EngineLog
 from ._gguf import read_vocabulary
-from ._llamacpp_call import Calls, NotDeliveredError, fingerprint
+from ._in_flight import Asked, InFlight
+from ._keeper import keep
+from ._llamacpp_call import Calls, NotDeliveredError
 from ._placement import Placement, SlotState
 from ._process import EngineProcess, EngineStartError
+from ._progress import Progress
 from ._prompt_bounds import longest_text, refuse_too_long
-from ._suspects import CrashSuspects
+from ._suspects import CrashSuspects, Ending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -59,8 +60,9 @@ class LlamaCppOptions:
         threads: Threads of computation; a tiny model is fastest with 1, since more of them only wait for each other.
         gpu_layers: Layers to keep on a GPU, where the build has one.
         start_timeout: Seconds to load in.
-        stall_timeout: Seconds without any sign of movement, while there is work, after which it is killed.
-        restart_wait: Seconds for which a request waits for an engine that is being started again.
+        stall_timeout: Seconds without any sign of movement after which it is killed, also if it has no work. It is not
+            ready after two fifths of them.
+        restart_wait: Seconds for which a request waits for an engine that is being started again, or that is silent.
     """
 
     model: str
@@ -72,16 +74,6 @@ class LlamaCppOptions:
     start_timeout: float = 60.0
     stall_timeout: float = 20.0
     restart_wait: float = 5.0
-
-
-@dataclass(slots=True, eq=False)
-class _Asked:
-    """A request, for the record of those that the engine dies of."""
-
-    path: str
-    payload: dict[str, Any]
-    began: float
-    ended: float = math.inf
 
 
 class LlamaCppEngine:
@@ -100,6 +92,7 @@ class LlamaCppEngine:
 
     def __init__(self, options: LlamaCppOptions) -> None:
         self._options = options
+        self._clock = time.monotonic
         self._process: EngineProcess | None = None
         self._socket = Path()
         self._session: aiohttp.ClientSession | None = None
@@ -108,18 +101,19 @@ class LlamaCppEngine:
         self._plain: PlainText | None = None
         self._longest = 0
         self._suspects = CrashSuspects()
-        self._running: set[_Asked] = set()
-        self._broken: deque[_Asked] = deque(maxlen=64)
-        self._left: deque[_Asked] = deque(maxlen=64)
+        self._in_flight = InFlight(clock=self._now)
+        self._progress = Progress(options.stall_timeout, pause=_LOOKS, clock=self._now)
         self._is_in_doubt = False
         self._is_restarting = False
         self._was_stuck = False
         self._came_up = asyncio.Event()
         self._up = False
-        self._reason = "it has not been started"
+        self._reason = self._public_reason = "it has not been started"
         self._restarts = 0
-        self._moved_at = 0.0
-        self._clock = time.monotonic
+        self._pause = _BACKOFF[0]
+
+    def _now(self) -> float:
+        return self._clock()
 
     @asynccontextmanager
     async def open(self, context: Context) -> AsyncIterator[LlamaCppEngine]:
@@ -140,7 +134,7 @@ class LlamaCppEngine:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
             async with aiohttp.ClientSession("http://engine", connector=connector, timeout=timeout) as self._session:
                 self._calls = Calls(self._session, self._placement)
-                keeper: asyncio.Task[None] | None = None
+                keeper: asyncio.Task[NoReturn] | None = None
                 try:
                     await self._start(context)
                     await self._read_vocabulary()
@@ -177,80 +171,100 @@ class LlamaCppEngine:
         )  # one that was killed leaves its socket behind, and llama.cpp will not bind it
         await self._process.start(seconds=self._options.start_timeout)
         self._placement.table.forget()
-        self._up, self._is_restarting, self._moved_at = True, False, context.clock()
+        self._progress.answered()
+        self._up, self._is_restarting = True, False
         self._came_up.set()
-        context.log.info("engine ready", pid=self._process.pid, seconds=round(context.clock() - began, 3))
+        seconds = round(context.clock() - began, 3)
+        context.log.info("engine ready", pid=self._process.pid, seconds=seconds, restarts=self._restarts)
 
-    async def _keep_alive(self, context: Context) -> None:
-        """Start it again each time it dies: at once if it died of work, else with growing pauses."""
+    async def _keep_alive(self, context: Context) -> NoReturn:
+        """Start it again each time it dies, and let nothing else end this."""
+
+        async def one_run() -> None:
+            await self._outlive_run(context)
+
+        await keep(one_run, name="restarts", log=context.log)
+
+    async def _outlive_run(self, context: Context) -> None:
+        """Wait for its end and start it again: at once if it died of work, else with growing pauses."""
         assert self._process is not None  # noqa: S101 - set by open()
-        pause = _BACKOFF[0]
-        while True:
-            began = context.clock()
-            watch = asyncio.create_task(self._watch_progress(context), name="engine-progress")
-            try:
-                ending = await self._process.wait()
-            finally:
-                watch.cancel()
-            self._is_in_doubt = False
-            self._is_restarting = True
-            self._go_down(ending)
-            had_work = self._suspect_running()
-            await context.health.refresh(force=True)  # readiness falls now, not at the next look
-            pause = _BACKOFF[0] if context.clock() - began > _STABLE_AFTER else pause
-            first = _AT_ONCE if had_work else pause  # those who wait must not pay for whose request it was
-            context.log.error("engine died", how=ending, restart_in=first, last_words=self._process.last_words())
-            pause = await self._start_again(context, first, pause)
+        began = context.clock()
+        watch = asyncio.create_task(self._watch_progress(context), name="engine-progress")
+        try:
+            ending = await self._process.wait()
+        finally:
+            watch.cancel()
+        self._is_in_doubt = False
+        self._is_restarting = True
+        self._go_down(ending)
+        had_work = self._suspect_running()
+        await context.health.refresh(force=True)  # readiness falls now, not at the next look
+        if context.clock() - began > _STABLE_AFTER:
+            self._pause = _BACKOFF[0]
+        first = _AT_ONCE if had_work else self._pause  # those who wait must not pay for whose request it was
+        context.log.error("engine died", how=ending, restart_in=first, last_words=self._process.last_words())
+        await self._start_again(context, first)
 
-    async def _start_again(self, context: Context, first: float, pause: float) -> float:
-        """Start it after `first` seconds, then after longer and longer ones; the next pause."""
+    async def _start_again(self, context: Context, first: float) -> None:
+        """Start it after `first` seconds, then after longer and longer ones."""
+        assert self._process is not None  # noqa: S101 - set by open()
         wait = first
         while not self._up:
             await asyncio.sleep(wait)
             self._restarts += 1
             try:
                 await self._start(context)
-            except Exception as error:  # noqa: BLE001 - told, and tried again after a longer pause
-                wait = pause
-                self._go_down(str(error))
-                context.log.error("engine did not start", error=str(error), next_in=wait)
-                pause = min(pause * 2, _BACKOFF[1])
-        return pause if first == _AT_ONCE else min(pause * 2, _BACKOFF[1])
+            except Exception as error:  # noqa: BLE001 - logged, and tried again after a longer pause
+                wait = self._pause
+                problem = str(error) if isinstance(error, EngineStartError) else f"{type(error).__name__}: {error}"
+                # The error of a system call, or the engine's last words with the place of its log, is not for clients.
+                self._go_down(problem, public="it could not be started, and is tried again")
+                await self._process.end()
+                context.log.error("engine did not start", error=problem, next_in=wait)
+                self._pause = min(self._pause * 2, _BACKOFF[1])
+        if first != _AT_ONCE:
+            self._pause = min(self._pause * 2, _BACKOFF[1])
 
     def _suspect_running(self) -> bool:
         """Note what it was working on when it died; whether there was anything."""
         assert self._process is not None  # noqa: S101 - set by open()
-        asked = {*self._running, *self._broken}
-        if self._was_stuck:  # by one that it had then; who came later only waited, and who asked may have left
-            asked = {
-                one for one in {*asked, *self._left} if one.began <= self._moved_at + _LOOKS <= one.ended + 2 * _LOOKS
-            }
-        died_of = [fingerprint(one.path, one.payload) for one in asked]
-        self._broken.clear()
-        self._left.clear()
-        self._suspects.died(died_of, crashed=self._process.has_crashed or self._was_stuck)
+        died_of = self._in_flight.died(self._restarts, stuck_since=self._progress.moved_at if self._was_stuck else None)
+        ending = Ending.CRASHED if self._process.has_crashed else Ending.KILLED
+        self._suspects.died(died_of, ending=Ending.STUCK if self._was_stuck else ending)
         self._was_stuck = False
         return bool(died_of)
 
-    async def _watch_progress(self, context: Context) -> None:
-        """Kill the process when its loop no longer answers: stuck is worse than dead, also if nobody waits any more."""
-        assert self._session is not None  # noqa: S101 - set by open()
-        assert self._process is not None  # noqa: S101 - as above
-        while True:
-            await asyncio.sleep(_LOOKS)
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                limit = aiohttp.ClientTimeout(total=5)
-                async with self._session.get("/metrics", timeout=limit) as response:
-                    await response.read()
-                    self._moved_at = context.clock()
-            still = context.clock() - self._moved_at
-            if still > self._options.stall_timeout:
-                context.log.error("engine stuck", seconds=round(still, 1), running=len(self._running))
-                self._was_stuck = True
-                self._process.kill()
+    async def _watch_progress(self, context: Context) -> NoReturn:
+        """Kill the process when its loop no longer answers: stuck is worse than dead, also if it has no work."""
 
-    def _go_down(self, reason: str) -> None:
-        self._up, self._reason = False, reason
+        async def one_look() -> None:
+            await asyncio.sleep(_LOOKS)
+            await self._see_whether_it_moves()
+            if self._progress.is_stuck and not self._was_stuck:
+                seconds = round(self._progress.silence, 1)
+                self._was_stuck = True
+                assert self._process is not None  # noqa: S101 - set by open()
+                self._process.kill()
+                context.log.error("engine stuck", seconds=seconds, running=len(self._in_flight))
+
+        await keep(one_look, name="progress", log=context.log)
+
+    async def _see_whether_it_moves(self) -> None:
+        assert self._session is not None  # noqa: S101 - set by open()
+        try:
+            limit = aiohttp.ClientTimeout(total=self._progress.look_limit)
+            async with self._session.get("/metrics", timeout=limit) as response:
+                await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self._progress.failed(error)
+        else:
+            self._progress.answered()
+            if self._up:
+                self._came_up.set()
+
+    def _go_down(self, reason: str, *, public: str | None = None) -> None:
+        """Note that it is down, why, and what clients read of that."""
+        self._up, self._reason, self._public_reason = False, reason, public or reason
         self._came_up.clear()
 
     async def _look(self) -> Mapping[int, SlotState]:
@@ -276,28 +290,26 @@ class LlamaCppEngine:
             payload = self._as_text(path, body)
         else:
             payload = await asyncio.to_thread(self._as_text, path, body)
-        if self._suspects:
-            self._suspects.check(fingerprint(path, payload))
-        asked = _Asked(path, payload, began=self._clock())
-        self._running.add(asked)
+        asked = self._in_flight.begin("" if permit is None else permit.tenant, path, payload)
         try:
+            if self._suspects:
+                self._suspects.check(asked.request)
             async with AsyncExitStack() as stack:
-                yield await self._sent(stack, path, payload, permit)
+                yield await self._sent(stack, asked, permit)
         except NotDeliveredError:
             raise
         except EngineDownError:
-            self._broken.append(asked)  # its end may be noticed later than that of its connections
+            self._in_flight.broke(asked)
             self._is_in_doubt = True
             raise
         except asyncio.CancelledError:
-            self._left.append(asked)
+            self._in_flight.left(asked)
             raise
         else:
             if self._suspects:
-                self._suspects.answered(fingerprint(path, payload))
+                self._suspects.answered(asked.request)
         finally:
-            asked.ended = self._clock()
-            self._running.discard(asked)
+            self._in_flight.end(asked)
 
     def _as_text(self, path: str, body: bytes) -> dict[str, Any]:
         """The request without control tokens in its texts; a raw prompt keeps them."""
@@ -306,24 +318,25 @@ class LlamaCppEngine:
         refuse_too_long(payload, self._longest)
         return self._plain.request(payload) if path.endswith("/chat/completions") else payload
 
-    async def _sent(self, stack: AsyncExitStack, path: str, payload: dict[str, Any], permit: Permit | None) -> Response:
+    async def _sent(self, stack: AsyncExitStack, asked: Asked, permit: Permit | None) -> Response:
         """Send a request; once more if the engine had just died and never saw it."""
         assert self._calls is not None  # noqa: S101 - set by open()
+        self._in_flight.send(asked, self._restarts)
         try:
-            return await stack.enter_async_context(self._calls.send(path, payload, permit))
+            return await stack.enter_async_context(self._calls.send(asked.path, asked.payload, permit))
         except NotDeliveredError:
+            asked.run = None
             self._is_in_doubt = True
             await self._wait_up()
-            return await stack.enter_async_context(self._calls.send(path, payload, permit))
+            self._in_flight.send(asked, self._restarts)
+            return await stack.enter_async_context(self._calls.send(asked.path, asked.payload, permit))
 
     async def _clear_doubt(self) -> None:
         """Find out whether it is dying: a connection broke, and its end is noticed a moment later."""
-        waited = 0.0
-        while self._is_in_doubt and self._up and waited < _NOTICED:
-            if await self._look():
-                break
-            await asyncio.sleep(_AT_ONCE)
-            waited += _AT_ONCE
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_NOTICED):  # also of a look: an engine that hangs does not answer it
+                while self._is_in_doubt and self._up and not await self._look():  # noqa: ASYNC110 - its end is no event
+                    await asyncio.sleep(_AT_ONCE)
         self._is_in_doubt = False
 
     async def _wait_up(self) -> None:
@@ -334,23 +347,38 @@ class LlamaCppEngine:
         """
         if self._is_in_doubt:
             await self._clear_doubt()
-        if not self._up and self._is_restarting:
+        if self._up and self._is_standing:
+            self._came_up.clear()  # until it answers, or another one is up
+        if not self._came_up.is_set() and (self._up or self._is_restarting):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._came_up.wait(), self._options.restart_wait)
         if not self._up:
-            raise EngineDownError(self._reason)
+            raise EngineDownError(self._public_reason)
+        if self._is_standing:
+            raise EngineDownError(self._silence)
+
+    @property
+    def _is_standing(self) -> bool:
+        """Whether it is silent without work: so it hangs for certain, and nothing more must be sent to it."""
+        return not self._in_flight and self._progress.is_silent
+
+    @property
+    def _silence(self) -> str:
+        return f"it has not answered for {self._progress.silence:.0f} s"
 
     def checks(self) -> Sequence[Check]:
-        """Whether the process answers."""
+        """Whether the process is there and answers."""
         return (Check("engine", self._health, ttl=0.1),)
 
     async def _health(self) -> str | None:
-        return None if self._up else f"the engine is down: {self._reason}"
+        if not self._up:
+            return f"the engine is down: {self._reason}"
+        return f"the engine hangs: {self._silence}" if self._progress.is_silent else None
 
     def stats(self) -> EngineStats:
         """The engine at a glance."""
         return EngineStats(
-            running=len(self._running),
+            running=len(self._in_flight),
             restarts=self._restarts,
             pid=self._process.pid if self._process is not None else None,
             is_up=self._up,

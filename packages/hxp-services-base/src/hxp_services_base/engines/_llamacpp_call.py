@@ -47,7 +47,7 @@ class Response:
             async for chunk in self._response.content.iter_any():
                 yield chunk
         except aiohttp.ClientError as error:
-            raise EngineDownError(f"it died while it answered ({type(error).__name__})") from error
+            raise EngineDownError("it died while it answered") from error
 
 
 class Calls:
@@ -136,10 +136,10 @@ class Calls:
     async def _post(self, path: str, payload: dict[str, Any]) -> aiohttp.ClientResponse:
         try:
             return await self._session.post(path, data=orjson.dumps(payload), headers=_HEADERS)
-        except aiohttp.ClientConnectorError as error:
-            raise NotDeliveredError(f"no connection ({type(error).__name__})") from error
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise NotDeliveredError("it takes no connection") from error
         except aiohttp.ClientError as error:
-            raise EngineDownError(f"no answer ({type(error).__name__})") from error
+            raise EngineDownError("it ended before it answered") from error
 
     def _see_to(self, work: Coroutine[Any, Any, None], permit: Permit | None) -> None:
         task = asyncio.create_task(work, name="engine-work")
@@ -164,7 +164,7 @@ async def _require_accepted(response: aiohttp.ClientResponse) -> None:
         try:
             body = await response.read()
         except aiohttp.ClientError as error:
-            raise EngineDownError(f"it died while it answered ({type(error).__name__})") from error
+            raise EngineDownError("it died while it answered") from error
         raise _refusal(response.status, body)
 
 

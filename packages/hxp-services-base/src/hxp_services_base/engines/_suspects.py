@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from hxp_schemas import ErrorInfo
@@ -12,7 +13,20 @@ from hxp_schemas import ErrorInfo
 from ..chassis import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Sequence
+
+Request = tuple[str, bytes]
+"""Whose it is, and what tells it from another of the same tenant."""
+_FOR_ALL = 2
+"""Tenants for whom the engine must have died of a request before everybody is refused it."""
+
+
+class Ending(Enum):
+    """How an engine ended."""
+
+    CRASHED = "it ended itself"
+    STUCK = "it hung and was ended"
+    KILLED = "it was ended from outside"
 
 
 class CrashSuspectError(ServiceError):
@@ -20,7 +34,7 @@ class CrashSuspectError(ServiceError):
 
     def __init__(self, seconds: float) -> None:
         message = (
-            "the model's engine died while it worked on this very request, so it is not given it again for "
+            "the model's engine died or hung while it worked on this very request, so it is not given it again for "
             f"{seconds:.0f} s; change the request, and tell the operator"
         )
         super().__init__(ErrorInfo(code="engine_crash_suspect", message=message, status=422, retryable=False))
@@ -36,8 +50,10 @@ class _Suspect:
 class CrashSuspects:
     """Remembers a bounded number of requests for a bounded time.
 
-    A request is refused if the engine crashed while it ran alone, or, for a tenth of the time, if it was running at two
-    deaths or more: it may have been in bad company. One that is answered in between is cleared.
+    A request is refused at once if the engine crashed while it ran alone. After two deaths or more it is refused for
+    as long if nothing else ran at the last one, and for a tenth of the time if it may have been in bad company, or the
+    engine was killed from outside. A hang alone proves nothing: the engine may have been stopped or starved.
+    It is refused to its tenant; to everybody once it is to two. One that is answered in between is cleared.
 
     Args:
         limit: Requests that are remembered; the oldest go first.
@@ -46,60 +62,82 @@ class CrashSuspects:
 
     Example:
         >>> suspects = CrashSuspects(clock=lambda: 0.0)
-        >>> suspects.died([b"one", b"two"], crashed=True)
-        >>> suspects.is_refused(b"one")
+        >>> suspects.died([("a", b"one"), ("a", b"two")], ending=Ending.CRASHED)
+        >>> suspects.is_refused(("a", b"one"))
         False
-        >>> suspects.died([b"one"], crashed=True)
-        >>> suspects.is_refused(b"one")
-        True
+        >>> suspects.died([("a", b"one")], ending=Ending.CRASHED)
+        >>> suspects.is_refused(("a", b"one")), suspects.is_refused(("b", b"one"))
+        (True, False)
     """
 
     def __init__(self, *, limit: int = 64, seconds: float = 600.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
         self._seconds = seconds
         self._clock = clock
-        self._suspects: OrderedDict[bytes, _Suspect] = OrderedDict()
+        self._suspects: OrderedDict[Request, _Suspect] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._suspects)
 
-    def check(self, request: bytes) -> None:
+    def check(self, request: Request) -> None:
         """Refuse a request that killed the engine.
 
         Raises:
             CrashSuspectError: If it did.
         """
-        if self.is_refused(request):
-            raise CrashSuspectError(self._suspects[request].refused_until - self._clock())
+        if (seconds := self._refused_for(request)) > 0:
+            raise CrashSuspectError(seconds)
 
-    def is_refused(self, request: bytes) -> bool:
+    def is_refused(self, request: Request) -> bool:
         """Whether `check` refuses it."""
-        known = self._known(request)
-        return known is not None and self._clock() < known.refused_until
+        return self._refused_for(request) > 0
 
-    def died(self, requests: Collection[bytes], *, crashed: bool) -> None:
+    def died(self, requests: Sequence[Request], *, ending: Ending) -> None:
         """Note a death.
 
         Args:
-            requests: What the engine was working on.
-            crashed: Whether it ended itself; from outside it may have been killed for another reason.
+            requests: What the engine was working on; two that are equal are two, since they were not alone.
+            ending: How it ended.
         """
-        running, now = set(requests), self._clock()
-        for request in running:
+        now = self._clock()
+        was_alone = len(requests) == 1
+        # In the order of their coming, so that the record forgets the same ones each time.
+        distinct = dict.fromkeys(requests)
+        of_one_kind = len({fingerprint for _, fingerprint in distinct}) == 1
+        for request in distinct:
             known = self._known(request)
             deaths = 1 if known is None else known.deaths + 1
-            refused = self._seconds if crashed and len(running) == 1 else self._seconds / 10 if deaths > 1 else 0.0
+            refused = 0.0
+            if was_alone and ending is Ending.CRASHED:
+                refused = self._seconds
+            elif deaths > 1:
+                refused = self._seconds if of_one_kind and ending is not Ending.KILLED else self._seconds / 10
             self._suspects[request] = _Suspect(deaths, now + self._seconds, now + refused)
             self._suspects.move_to_end(request)
         while len(self._suspects) > self._limit:
             self._suspects.popitem(last=False)
 
-    def answered(self, request: bytes) -> None:
-        """Clear a request that the engine has survived."""
-        if self._suspects:
-            self._suspects.pop(request, None)
+    def answered(self, request: Request) -> None:
+        """Clear a request that the engine has survived, whoever asked the same before."""
+        for known in [known for known in self._suspects if known[1] == request[1]]:
+            del self._suspects[known]
 
-    def _known(self, request: bytes) -> _Suspect | None:
+    def _refused_for(self, request: Request) -> float:
+        """Return for how many seconds a request is still refused; 0 if it is not."""
+        if not self._suspects:
+            return 0.0
+        now = self._clock()
+        own = self._known(request)
+        if own is not None and now < own.refused_until:
+            return own.refused_until - now
+        others = sorted(
+            suspect.refused_until - now
+            for (_, fingerprint), suspect in self._suspects.items()
+            if fingerprint == request[1] and now < suspect.refused_until
+        )
+        return others[-_FOR_ALL] if len(others) >= _FOR_ALL else 0.0
+
+    def _known(self, request: Request) -> _Suspect | None:
         known = self._suspects.get(request)
         if known is not None and self._clock() >= known.until:
             del self._suspects[request]
