@@ -66,9 +66,10 @@ async def test_a_count_beyond_belief_is_replaced_by_an_estimate(gateway: Gateway
     assert await bill(gateway, Stream(pieces, headers=EVENTS), stream=True) == (5, 2, True)
 
 
-async def test_a_whole_answer_without_usage_is_estimated_from_its_text(gateway: Gateway) -> None:
+@pytest.mark.parametrize("told", [{}, {"usage": {}}, {"usage": {"prompt_tokens": 3, "total_tokens": 3}}])
+async def test_a_whole_answer_without_usage_is_estimated_from_its_text(gateway: Gateway, told: dict[str, Any]) -> None:
     choices = [{"index": 0, "message": {"role": "assistant", "content": "x" * 400}, "finish_reason": "stop"}]
-    prompt, completion, estimated = await bill(gateway, Reply(200, {}, orjson.dumps({"choices": choices})))
+    prompt, completion, estimated = await bill(gateway, Reply(200, {}, orjson.dumps({"choices": choices, **told})))
     assert (prompt, estimated) == (5, True)
     assert 100 <= completion <= 150
 

@@ -348,7 +348,7 @@ def token_count(usage: object) -> TokenCount:
     if not isinstance(usage, dict):
         return TokenCount(0, 0, is_exact=False)
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if completion is None and usage.get("total_tokens") == prompt:
+    if completion is None and usage.get("total_tokens", prompt) == prompt:
         completion = 0  # embeddings have no answer to count
     if type(prompt) is not int or type(completion) is not int:
         return TokenCount(0, 0, is_exact=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -226,15 +226,19 @@ async def _whole(entry: JournalEntry, response: UpstreamResponse, send: Send, *,
         response.failed()
         raise ServiceError.of(502, "upstream_garbage", f"{upstream} answered without choices and without data")
     entry.tokens = token_count(document.get("usage"))
-    entry.text_bytes = 0 if entry.tokens.is_exact else _text_bytes(document)
+    if not entry.tokens.completion:  # not counted, or there was nothing to count
+        entry.text_bytes = _text_bytes(document)
+        entry.tokens = replace(entry.tokens, is_exact=entry.tokens.is_exact and not entry.text_bytes)
     entry.complete()
     await respond(send, 200, [_JSON], body)
 
 
 def _text_bytes(document: dict[str, Any]) -> int:
     """Return the bytes of an answer's choices, which its tokens are estimated by where no engine counted them."""
-    choices = document.get("choices")
-    return len(orjson.dumps(choices)) if isinstance(choices, list) and choices else 0
+    choices = [choice for choice in document.get("choices") or () if isinstance(choice, dict)]
+    generated = [choice.get("message") or choice.get("text") for choice in choices]
+    texts = [held.get("content") or held.get("tool_calls") if isinstance(held, dict) else held for held in generated]
+    return sum(len(orjson.dumps(text)) for text in texts if text)
 
 
 async def _stream(
