@@ -18,6 +18,7 @@ from ..chassis import PROBE_PORT_OFFSET, holder_of
 from ..commands import CommandError, Option, stack_here
 from ..engines import missing_cpu_flags
 from ..orchestration import STATE_DIR, ProcessMark, StackState
+from ..orchestration._leftovers import find_leftovers
 from ._logs import logs as logs  # noqa: PLC0414 - the entry point `logs` still names this module
 from ._terminal import COLOURS, Part, Terminal
 
@@ -37,6 +38,9 @@ def ps(*, as_json: Annotated[bool, _JSON] = False) -> None:
         print(json.dumps(document, indent=2))
         return
     if state is None:
+        if left := find_leftovers(STATE_DIR):
+            names = ", ".join(map(str, left))
+            raise CommandError(f"no supervisor runs here, and it left {names}; `hxp down` ends that", status=3)
         raise CommandError("nothing runs here; `hxp up` starts the stack", status=3)
     if state.supervisor.is_stopped:
         pid = state.supervisor.pid
@@ -123,6 +127,10 @@ def _ports(stack: Stack) -> Iterator[Finding]:
     running = StackState.read(stack.state_dir)
     if running is not None:
         yield Finding("stack", ok=True, detail=f"runs as process {running.supervisor.pid}")
+        return
+    if left := find_leftovers(stack.state_dir):
+        detail = f"a killed supervisor left {', '.join(map(str, left))}; `hxp up` ends that first"
+        yield Finding("leftovers", ok=True, detail=detail)
         return
     for node in stack.nodes:
         for port in (node.port, node.port + PROBE_PORT_OFFSET):

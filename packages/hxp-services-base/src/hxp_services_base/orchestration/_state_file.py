@@ -55,11 +55,16 @@ class StackState(BaseModel):
     @classmethod
     def read(cls, state_dir: Path) -> StackState | None:
         """The stack that runs on `state_dir` now; `None` without a readable file and a living supervisor."""
+        state = cls.last(state_dir)
+        return state if state is not None and state.supervisor.is_alive else None
+
+    @classmethod
+    def last(cls, state_dir: Path) -> StackState | None:
+        """The stack that ran on `state_dir` last, if perhaps no more; `None` without a readable file."""
         try:
-            state = cls.model_validate_json((state_dir / FILE).read_bytes())
+            return cls.model_validate_json((state_dir / FILE).read_bytes())
         except (OSError, ValidationError):
             return None
-        return state if state.supervisor.is_alive else None
 
     def signal_supervisor(self, *signals: signal.Signals, state_dir: Path) -> None:
         """Send the supervisor signals, after everything that the file says of it has been checked.
@@ -69,11 +74,7 @@ class StackState(BaseModel):
             StrangerError: If the process is not the supervisor of this folder's stack.
             ProcessLookupError: If it is gone.
         """
-        for path in (state_dir, state_dir / FILE.parent, state_dir / FILE):
-            try:
-                check_owner(path)
-            except OSError as error:
-                raise StateDirError(f"{str(path)!r} cannot be looked at: {error.strerror}") from error
+        check_state_file(state_dir)
         self.supervisor.send(*signals, folder=state_dir.absolute().parent, is_ours=is_supervisor)
 
     @staticmethod
@@ -81,6 +82,19 @@ class StackState(BaseModel):
         """Forget the stack."""
         with contextlib.suppress(OSError):
             (state_dir / FILE).unlink()
+
+
+def check_state_file(state_dir: Path) -> None:
+    """Refuse to believe a state file that others could have written.
+
+    Raises:
+        StateDirError: If the file or its folders are not this user's alone.
+    """
+    for path in (state_dir, state_dir / FILE.parent, state_dir / FILE):
+        try:
+            check_owner(path)
+        except OSError as error:
+            raise StateDirError(f"{str(path)!r} cannot be looked at: {error.strerror}") from error
 
 
 def is_supervisor(command: list[str]) -> bool:

@@ -28,6 +28,7 @@ class NodeStatus:
         reason: Why, in words.
         url: Where it answers; empty until it is ready.
         pid: Its process, where it has one of its own.
+        started: When that process started, in clock ticks since boot; tells it from a later one with the same number.
         restarts: How often it was started again.
         last_exit: How the run before this one ended; empty for the first.
         since: Seconds of the epoch when it entered the state.
@@ -40,6 +41,7 @@ class NodeStatus:
     reason: str = ""
     url: str = ""
     pid: int | None = None
+    started: int | None = None
     restarts: int = 0
     last_exit: str = ""
     since: float = field(default_factory=time.time)

@@ -49,7 +49,7 @@ class _Handle:
         return f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
     async def stop(self, *, seconds: float) -> int:
-        await self._ask_to_end(seconds, signal.SIGTERM)
+        await self.end(seconds=seconds)  # one that was stopped must go on to hear of it
         assert self._process.returncode is not None  # noqa: S101 - it was awaited above
         return self._process.returncode
 
@@ -93,6 +93,7 @@ class Subprocesses:
         output = RawOutput(log.with_suffix(".out"), limit=launch.logging.rotation.size)
         before = output.size()
         process, descriptor = await _spawn(node, launch, output)
+        launch.on_process(process.pid)
         assert process.stdin is not None  # noqa: S101 - opened as a pipe
         process.stdin.write(order)
         ready: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
@@ -144,8 +145,9 @@ async def _spawn(node: Node, launch: Launch, output: RawOutput) -> tuple[asyncio
 
 async def _end(process: asyncio.subprocess.Process, reports: asyncio.Task[None]) -> None:
     """Let a child that did not make it clean up after itself, for a moment."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
     try:
         await asyncio.wait_for(process.wait(), 5.0)
     except TimeoutError:

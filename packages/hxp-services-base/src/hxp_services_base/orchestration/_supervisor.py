@@ -13,6 +13,7 @@ import hxp_logging
 
 from .._state import State
 from ._liveness import Verdict, Watcher, ask_livez
+from ._process.mark import ProcessMark
 from ._process.usage import Usage, read_usage
 from ._restarts import RestartHistory
 from ._runner import Launch, LaunchError, Status
@@ -100,16 +101,19 @@ class Supervisor:
             logging=self._stack.logging_of(node),
             on_status=lambda status: self._on_status(node.name, status),
             tell=self._tell,
+            on_process=lambda pid: self._board.change(node.name, pid=pid, started=ProcessMark.of(pid).started),
         )
-        self._board.change(node.name, state=State.STARTING.value, reason="launching", pid=None, url="", next_try=None)
+        self._board.change(
+            node.name, state=State.STARTING.value, reason="launching", pid=None, started=None, url="", next_try=None
+        )
         try:
             handle = await self._runner.launch(self._where_it_was(node), launch)
         except LaunchError as error:
-            self._board.change(node.name, state=State.FAILED.value, reason=str(error))
+            self._board.change(node.name, state=State.FAILED.value, reason=str(error), pid=None, started=None)
             raise
         except Exception as error:
             why = f"{node.name!r} cannot be launched: {getattr(error, 'strerror', None) or repr(error)}"
-            self._board.change(node.name, state=State.FAILED.value, reason=why)
+            self._board.change(node.name, state=State.FAILED.value, reason=why, pid=None, started=None)
             raise LaunchError(why) from error
         self._handles[node.name] = handle
         self._urls[node.name] = handle.url
@@ -216,6 +220,7 @@ class Supervisor:
             state=State.FAILED.value if pause.spent else "restarting",
             reason=late if pause.spent else soon,
             pid=None,
+            started=None,
             last_exit=ending,
             next_try=time.time() + pause.seconds,
             budget_spent=pause.spent,
@@ -270,7 +275,7 @@ class Supervisor:
             for name, result in zip(running, await asyncio.gather(*stops, return_exceptions=True), strict=True):
                 statuses[name] = result if isinstance(result, int) else 1
                 reason = "" if statuses[name] == 0 else f"exit status {result}"
-                self._board.change(name, state=State.STOPPED.value, reason=reason, pid=None)
+                self._board.change(name, state=State.STOPPED.value, reason=reason, pid=None, started=None)
                 del self._handles[name]
         return statuses
 
