@@ -104,7 +104,14 @@ class Supervisor:
             on_process=lambda pid: self._board.change(node.name, pid=pid, started=ProcessMark.of(pid).started),
         )
         self._board.change(
-            node.name, state=State.STARTING.value, reason="launching", pid=None, started=None, url="", next_try=None
+            node.name,
+            state=State.STARTING.value,
+            reason="launching",
+            pid=None,
+            started=None,
+            url="",
+            probe_url="",
+            next_try=None,
         )
         try:
             handle = await self._runner.launch(self._where_it_was(node), launch)
@@ -119,7 +126,13 @@ class Supervisor:
         self._urls[node.name] = handle.url
         self._heard[node.name] = Status(State.READY)
         self._board.change(
-            node.name, state=State.READY.value, reason="", url=handle.url, pid=handle.pid, budget_spent=False
+            node.name,
+            state=State.READY.value,
+            reason="",
+            url=handle.url,
+            probe_url=handle.probe_url,
+            pid=handle.pid,
+            budget_spent=False,
         )
         if node.name not in self._keepers:
             self._keepers[node.name] = asyncio.create_task(self._keep(node), name=f"keep-{node.name}")
@@ -132,6 +145,8 @@ class Supervisor:
     def _on_status(self, name: str, status: Status) -> None:
         """A service told its state; that it is ready counts once its address is known, too."""
         if status.state is not State.READY or name in self._handles:
+            if status.state is State.READY:
+                status = Status(State.READY)  # the name says it all
             self._heard[name] = status
             self._board.change(name, state=status.state.value, reason=status.reason)
 
