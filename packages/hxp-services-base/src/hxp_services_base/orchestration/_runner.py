@@ -19,6 +19,10 @@ class LaunchError(RuntimeError):
     """A service did not become ready; the message says why, in its own words where it left some."""
 
 
+class StartHungError(LaunchError):
+    """A service showed no progress while it started, and was ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """What a service last said of itself.

@@ -17,7 +17,8 @@ from ._order import Order, Report
 from ._process.environment import child_environment
 from ._process.output import RawOutput
 from ._process.reports import read_reports
-from ._runner import LaunchError, Status
+from ._runner import LaunchError, StartHungError, Status
+from ._start_watch import StartWatch
 from ._state_dir import PRIVATE_UMASK
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Subprocesses:
         reports = asyncio.create_task(_follow(descriptor, ready, launch), name=f"reports-{node.name}")
         try:
             async with asyncio.timeout(node.start_timeout):
-                report = await ready
+                report = await _ready_or_hung(node, process.pid, ready, launch)
         except TimeoutError:
             await _end(process, reports)
             raise LaunchError(f"{node.name!r} was not ready within {node.start_timeout:g} s; see {log}") from None
@@ -112,6 +113,27 @@ class Subprocesses:
                 raise LaunchError(f"{node.name!r} ended before it was ready; see {log}{last}") from None
             raise
         return _Handle(process, ready=report, output=output, reports=reports)
+
+
+async def _ready_or_hung(node: Node, pid: int, ready: asyncio.Future[Report], launch: Launch) -> Report:
+    """The report that a service is ready.
+
+    Raises:
+        LaunchError: If it says that it failed, or ends, or hangs.
+    """
+    watching = asyncio.create_task(StartWatch(node, pid).until_hung(), name=f"watch-start-{node.name}")
+    both: tuple[asyncio.Future[Any], ...] = (ready, watching)
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            if (error := watching.exception()) is None:
+                raise StartHungError(f"{node.name!r} hung while it started: {watching.result()}")
+            launch.tell(f"the start of {node.name!r} is not watched: {error!r}")
+        return await ready
+    finally:
+        ready.cancel()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def _spawn(node: Node, launch: Launch, output: RawOutput) -> tuple[asyncio.subprocess.Process, int]:

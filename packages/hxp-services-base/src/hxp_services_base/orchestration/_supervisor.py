@@ -16,7 +16,7 @@ from ._liveness import Verdict, Watcher, ask_livez
 from ._process.mark import ProcessMark
 from ._process.usage import Usage, read_usage
 from ._restarts import RestartHistory
-from ._runner import Launch, LaunchError, Status
+from ._runner import Launch, LaunchError, StartHungError, Status
 from ._status import Board, NodeStatus
 
 if TYPE_CHECKING:
@@ -87,10 +87,18 @@ class Supervisor:
         """
         try:
             for layer in self._stack.plan():
-                await _all_or_first_error([self._launch(self._stack.node(name)) for name in layer])
+                await _all_or_first_error([self._launch_first(self._stack.node(name)) for name in layer])
         except BaseException:
             await self.down()
             raise
+
+    async def _launch_first(self, node: Node) -> None:
+        """Launch a service for the first time; one that hung gets a second chance, since the next one rarely does."""
+        try:
+            await self._launch(node)
+        except StartHungError as error:
+            self._tell(f"{error}; it is launched again")
+            await self._launch(node)
 
     async def _launch(self, node: Node) -> None:
         launch = Launch(
