@@ -108,7 +108,20 @@ def test_a_service_is_started_again_on_a_full_disk_and_the_state_is_true_once_th
         until(lambda: {node["state"] for node in stack.state["services"].values()} == {"ready"}, 10)
         assert stack.pid("a") != pid
         log = stack.hxp("logs", "supervisor", "-n", "200").stdout
-        assert "the state file is written again" in log
+        assert "the state file cannot be written" not in log  # it takes no room to bring it up to date
+
+
+def test_while_the_disk_is_full_ps_tells_what_is_so(folder: Path) -> None:
+    """D5: it told the state of before, until there was room again."""
+    with small_disk(folder / ".hxp") as disk, detached_stack(folder) as stack:
+        pid = stack.pid("a")
+        fill(disk)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: (now := stack.state["services"]["a"])["restarts"] == 1 and now["state"] == "ready", 30)
+        assert stack.pid("a") != pid
+        os.kill(stack.pid("b"), signal.SIGSTOP)
+        until(lambda: "no answer to /readyz" in " ".join(stack.hxp("ps").stdout.split()), 3)
+        assert stack.state["age"] < 5
 
 
 def test_without_inodes_a_service_is_started_again(folder: Path) -> None:

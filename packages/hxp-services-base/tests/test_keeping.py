@@ -217,6 +217,8 @@ async def test_a_service_says_that_it_is_degraded_for_itself() -> None:
     supervisor, runner = await started(node("a"))
     runner.launches["a"].on_status(Status(State.DEGRADED, "mood: bad"))
     assert supervisor.status["a"].reason == "mood: bad"
+    runner.launches["a"].on_status(Status(State.READY, "all health checks pass"))
+    assert (supervisor.status["a"].state, supervisor.status["a"].reason) == ("ready", "")
     await supervisor.down()
 
 
@@ -254,20 +256,60 @@ async def test_whichever_write_of_the_state_fails_it_is_told_once_tried_again_an
     running.cancel()
 
 
+def full(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
 async def test_a_state_that_cannot_be_written_leaves_nothing_behind_and_keeps_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = StackState(name="s", supervisor=ProcessMark.of(os.getpid()), services={"a": NodeStatus("a")})
     state.write(tmp_path)
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError, match="No space"):
         state.model_copy(update={"name": "t"}).write(tmp_path)
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["stack.json"]
     assert StackState.read(tmp_path) == state
+
+
+async def test_without_room_the_state_is_overwritten_in_place_and_reasons_are_cut_to_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D5: `hxp ps` told an old state for as long as the disk was full."""
+    nodes = {f"n{number}": NodeStatus(f"n{number}") for number in range(20)}
+    state = StackState(name="s", supervisor=ProcessMark.of(os.getpid()), services=nodes)
+    state.write(tmp_path)
+    size = (tmp_path / "run" / "stack.json").stat().st_size
+    monkeypatch.setattr(Path, "replace", full)
+    for length, told in ((0, 0), (1000, 200)):
+        nodes = {name: NodeStatus(name, state="failed", reason="x" * length) for name in nodes}
+        state.model_copy(update={"services": nodes}).write(tmp_path)
+        found = StackState.read(tmp_path)
+        assert found is not None
+        assert {(node.state, len(node.reason)) for node in found.services.values()} == {("failed", told)}
+    assert (tmp_path / "run" / "stack.json").stat().st_size == size
+    many = {f"n{number}": NodeStatus(f"n{number}") for number in range(200)}
+    with pytest.raises(OSError, match="No space"):
+        state.model_copy(update={"services": many}).write(tmp_path)
+
+
+async def test_a_keeper_confirms_what_still_holds(tmp_path: Path) -> None:
+    assert StackState.age(tmp_path) == float("inf")
+    state = StackState(name="s", supervisor=ProcessMark.of(os.getpid()), services={})
+    state.write(tmp_path)
+    os.utime(tmp_path / "run" / "stack.json", (0, 0))
+    assert StackState.age(tmp_path) > 1e6
+    told: list[str] = []
+    keeper = StateKeeper(
+        lambda: state.write(tmp_path), tell=told.append, beat=lambda: StackState.beat(tmp_path), retry=0.01
+    )
+    running = asyncio.create_task(keeper.run())
+    await until(lambda: StackState.age(tmp_path) < 60)
+    StackState.remove(tmp_path)
+    await until(lambda: StackState.read(tmp_path) == state)  # a beat that fails is a write that is due
+    await until(lambda: told[1:] == ["the state file is written again"])
+    running.cancel()
 
 
 def calls_to_write(monkeypatch: pytest.MonkeyPatch, *, fail: int = 0) -> list[str]:
@@ -301,6 +343,7 @@ def test_whichever_step_of_a_write_fails_the_old_state_stays_and_nothing_beside_
     for step in range(1, len(calls) + 1):
         with pytest.MonkeyPatch.context() as patched:
             calls_to_write(patched, fail=step)
+            patched.setattr(os, "pwrite", full)
             with pytest.raises(OSError, match="No space"):
                 state.model_copy(update={"name": "t"}).write(tmp_path)
         assert [file.name for file in (tmp_path / "run").iterdir()] == ["stack.json"]

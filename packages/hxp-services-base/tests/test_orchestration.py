@@ -166,12 +166,19 @@ async def test_a_child_that_never_gets_ready_is_ended(tmp_path: Path) -> None:
 
 
 async def test_a_child_that_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
+    node = replace(probe("a", port=free_ports(1)[0], hang_at_end=True), stop_timeout=15.0)
+    supervisor = Supervisor(stack_of(tmp_path, node), Subprocesses())
+    await supervisor.up()
+    assert await supervisor._handles["a"].stop(seconds=0.3) == -signal.SIGKILL
+    await supervisor.down()
+
+
+async def test_a_child_that_is_stopped_is_woken_to_hear_that_it_is_to_end(tmp_path: Path) -> None:
     node = replace(probe("a", port=free_ports(1)[0]), stop_timeout=15.0)
     supervisor = Supervisor(stack_of(tmp_path, node), Subprocesses())
     await supervisor.up()
     os.kill(supervisor.status["a"].pid or 0, signal.SIGSTOP)
-    assert await supervisor._handles["a"].stop(seconds=0.3) == -signal.SIGKILL
-    await supervisor.down()
+    assert await supervisor.down() == {"a": 0}
 
 
 async def test_stopping_half_way_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ class RestartBudget(pydantic.BaseModel):
 
 
 class Watch(pydantic.BaseModel):
-    """When a running service that shows no progress is replaced; its liveness is asked from outside.
+    """When a service that shows no progress is replaced; its liveness is asked from outside.
 
     A machine under load is not a hung service: time in which a process uses a processor, waits for one or waits for a
     disk counts for `busy` alone, and time in which the watcher itself was late counts for nothing.
@@ -114,6 +114,7 @@ class Watch(pydantic.BaseModel):
         silent: Seconds without an answer, doing nothing, after which it is hung.
         busy: Seconds without an answer after which it is hung, whatever it does.
         grace: Seconds to drain in before a hung service is killed.
+        starting: Seconds without an answer, doing nothing, after which a service that starts is hung.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
@@ -123,6 +124,7 @@ class Watch(pydantic.BaseModel):
     silent: float = Field(default=5.0, gt=0, le=3600)
     busy: float = Field(default=30.0, gt=0, le=86_400)
     grace: float = Field(default=3.0, ge=0, le=3600)
+    starting: float = Field(default=15.0, gt=0, le=3600)
 
     @model_validator(mode="after")
     def _asks_more_than_once(self) -> Self:

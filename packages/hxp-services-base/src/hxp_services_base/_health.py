@@ -97,8 +97,16 @@ class HealthMonitor:
     async def run(self) -> None:
         """Beat and refresh until cancelled; a slow check does not hold up the beat."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._repeat(self._beat_once), name="health-beat")
-            group.create_task(self._repeat(self.refresh), name="health-checks")
+            group.create_task(self.keep_beating(), name="health-beat")
+            group.create_task(self.keep_checking(), name="health-checks")
+
+    async def keep_beating(self) -> None:
+        """Beat until cancelled; a service that starts beats, too, though it has nothing to check yet."""
+        await self._repeat(self._beat_once)
+
+    async def keep_checking(self) -> None:
+        """Refresh until cancelled."""
+        await self._repeat(self.refresh)
 
     async def _beat_once(self) -> None:
         self.beat()

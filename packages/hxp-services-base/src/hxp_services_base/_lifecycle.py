@@ -75,6 +75,7 @@ class Lifecycle:
         phase = "start"
         self._to(State.STARTING, "opening parts")
         context.set_deadline(service.start_timeout)
+        context.spawn(context.health.keep_beating(), name="health-beat")
         try:
             async with asyncio.timeout(service.start_timeout):
                 service.metrics(context)
@@ -90,7 +91,7 @@ class Lifecycle:
             await self._close_quietly()
             raise StartError(f"{context.identity.name!r} failed in {phase}: {error}") from error
         context.set_deadline(None)
-        context.spawn(context.health.run(), name="health")
+        context.spawn(context.health.keep_checking(), name="health")
         context.spawn(self._follow_health(), name="follow-health")
         await context.health.refresh(force=True)
         self._to(State.READY)

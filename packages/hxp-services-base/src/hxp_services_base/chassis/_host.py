@@ -71,12 +71,12 @@ class ServiceHost:
     @property
     def url(self) -> str:
         """Where the service answers."""
-        return _url(self.context.identity.host, self.port)
+        return url_of(self.context.identity.host, self.port)
 
     @property
     def operations_url(self) -> str:
         """Where `/metrics`, `/info` and verbose health answer, from a thread of their own."""
-        return _url(self.context.identity.operations_host, self.probe_port)
+        return url_of(self.context.identity.operations_host, self.probe_port)
 
     async def start(self) -> None:
         """Bind, answer probes, open the parts, warm up, serve.
@@ -205,7 +205,8 @@ class ServiceHost:
             self._probes = None
 
 
-def _url(host: str, port: int) -> str:
+def url_of(host: str, port: int) -> str:
+    """Return where a port that is bound on `host` is reached from this machine."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{reachable}:{port}"
 

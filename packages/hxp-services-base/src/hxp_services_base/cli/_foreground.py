@@ -77,7 +77,7 @@ class Foreground:
         self._log = self._logging.get_logger("hxp.supervisor")
         self._output = RawOutput(folder / "supervisor.out", limit=stack.logging.rotation.size)
         self._supervisor = Supervisor(stack, Subprocesses(), on_change=self._changed, tell=self._tell)
-        self._state = StateKeeper(self._write_state, tell=self._tell)
+        self._state = StateKeeper(self._write_state, tell=self._tell, beat=lambda: StackState.beat(stack.state_dir))
 
     async def run(self) -> int:
         """Bring it up, wait for the end, bring it down; the exit status."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import importlib.util
 import json
@@ -12,12 +13,14 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ..chassis import PROBE_PORT_OFFSET, holder_of
 from ..commands import CommandError, Option, stack_here
 from ..engines import missing_cpu_flags
 from ..orchestration import STATE_DIR, ProcessMark, StackState
+from ..orchestration._leftovers import find_leftovers
+from ..orchestration._liveness import CannotAskError, ask_probe
 from ._logs import logs as logs  # noqa: PLC0414 - the entry point `logs` still names this module
 from ._terminal import COLOURS, Part, Terminal
 
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
 
     from ..orchestration import NodeStatus, Stack
 
+_ASK_SECONDS = 1.5
+_OLD = 5.0
+"""Seconds without a sign of the supervisor, which gives one every second, after which its state is called old."""
+_PASS = "pass"  # noqa: S105 - an answer
 _JSON = Option("--json", help="Print JSON.")
 
 
@@ -33,28 +40,66 @@ def ps(*, as_json: Annotated[bool, _JSON] = False) -> None:
     """Show the services of the stack that runs here."""
     state = StackState.read(STATE_DIR)
     if as_json:
-        document = state.model_dump(mode="json") if state else {"supervisor": None, "services": {}}
-        print(json.dumps(document, indent=2))
+        print(json.dumps(_document(state) if state else {"supervisor": None, "services": {}}, indent=2))
         return
     if state is None:
+        if left := find_leftovers(STATE_DIR):
+            names = ", ".join(map(str, left))
+            raise CommandError(f"no supervisor runs here, and it left {names}; `hxp down` ends that", status=3)
         raise CommandError("nothing runs here; `hxp up` starts the stack", status=3)
     if state.supervisor.is_stopped:
         pid = state.supervisor.pid
         Terminal().say(
             ("warning: ", "yellow"), f"the supervisor (process {pid}) is stopped, so this may be old; kill -CONT"
         )
+    elif (age := StackState.age(STATE_DIR)) > _OLD:
+        told = f"the supervisor (process {state.supervisor.pid}) has not confirmed its state for {_duration(age)}, so "
+        Terminal().say(("warning: ", "yellow"), told + "this may be old; see `hxp logs supervisor`")
+    answers = asyncio.run(_ask_all(state))
     columns = ("service", "state", "for", "pid", "restarts", "url", "reason")
-    Terminal().table(columns, (_row(node, now=time.time()) for node in state.services.values()))
+    Terminal().table(columns, (_row(node, answers.get(node.name), now=time.time()) for node in state.services.values()))
 
 
-def _row(node: NodeStatus, *, now: float) -> tuple[Part, ...]:
+def _document(state: StackState) -> dict[str, Any]:
+    """The state with what each service answers itself: `"pass"`, what is wrong, or `null` where it was not asked."""
+    document = state.model_dump(mode="json")
+    answers = asyncio.run(_ask_all(state))
+    for name, service in document["services"].items():
+        service["readyz"] = answers.get(name)
+    document["age"] = round(StackState.age(STATE_DIR), 3)
+    return document
+
+
+async def _ask_all(state: StackState) -> dict[str, str]:
+    """Ask every service that has an address whether it is ready, all at once."""
+
+    async def ask(node: NodeStatus) -> tuple[str, str]:
+        try:
+            return node.name, await ask_probe(node.probe_url, "/readyz", seconds=_ASK_SECONDS) or _PASS
+        except (CannotAskError, ValueError) as error:  # an address may be any text
+            return node.name, f"cannot be asked ({error})"
+
+    return dict(await asyncio.gather(*(ask(node) for node in state.services.values() if node.probe_url)))
+
+
+def _row(node: NodeStatus, answer: str | None, *, now: float) -> tuple[Part, ...]:
+    shown = node.state
     reason = node.reason or (f"before: {node.last_exit}" if node.last_exit else "")
     if node.next_try is not None:
         reason += f" (now: in {_duration(max(0.0, node.next_try - now))})"
-    if node.pid is not None and ProcessMark.of(node.pid).started is None:
+    if answer == _PASS and not node.is_serving:
+        reason += " (it answers that it is ready)"
+    elif answer not in {None, _PASS} and node.is_serving and not (node.reason and node.reason in str(answer)):
+        shown, reason = "not ready", f"{answer}; the supervisor has it as {node.state}"
+    if node.pid is not None and _has_ended(node.pid, node.started):
         reason = f"this is old: process {node.pid} has ended"
-    state = (node.state, COLOURS.get(node.state, "cyan"))
+    state = (shown, COLOURS.get(shown, "cyan"))
     return node.name, state, _duration(now - node.since), str(node.pid or "-"), str(node.restarts), node.url, reason
+
+
+def _has_ended(pid: int, started: int | None) -> bool:
+    found = ProcessMark.of(pid).started
+    return found is None or (started is not None and found != started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +168,10 @@ def _ports(stack: Stack) -> Iterator[Finding]:
     running = StackState.read(stack.state_dir)
     if running is not None:
         yield Finding("stack", ok=True, detail=f"runs as process {running.supervisor.pid}")
+        return
+    if left := find_leftovers(stack.state_dir):
+        detail = f"a killed supervisor left {', '.join(map(str, left))}; `hxp up` ends that first"
+        yield Finding("leftovers", ok=True, detail=detail)
         return
     for node in stack.nodes:
         for port in (node.port, node.port + PROBE_PORT_OFFSET):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COLOURS = {
     "ready": "green",
     "degraded": "yellow",
+    "not ready": "yellow",
     "restarting": "yellow",
     "unresponsive": "yellow",
     "failed": "red",

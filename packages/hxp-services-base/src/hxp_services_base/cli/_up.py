@@ -16,6 +16,7 @@ from hxp_logging.reader import follow_files
 from ..chassis import PROBE_PORT_OFFSET, PortInUseError, bind
 from ..commands import CommandError, Option, stack_here
 from ..orchestration import STATE_DIR, StackState, StateDirError, StrangerError, prepare_state_dir
+from ..orchestration._leftovers import Leftover, end_leftovers, find_leftovers
 from ..orchestration._process.output import RawOutput
 from ..orchestration._state_dir import PRIVATE_UMASK
 from ._foreground import DETACHED, Foreground, alone, welcome
@@ -23,6 +24,7 @@ from ._terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from hxp_logging.reader import Line
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _DETACH_TIMEOUT = 240.0
 _DOWN_TIMEOUT = 60.0
+_LEFTOVER_GRACE = 15.0
+"""Seconds to drain in for services that a killed supervisor left behind."""
 
 
 def up(
@@ -48,6 +52,8 @@ def up(
     if tightened and terminal is not None:
         terminal.say(("warning: ", "yellow"), f"others could use {', '.join(tightened[:5])}; now they cannot")
     _refuse_second(stack)
+    _end_leftovers(stack.state_dir, terminal)
+    _refuse_taken_ports(stack)
     if detach:
         _detach(stack, set_)
         return
@@ -59,7 +65,12 @@ def up(
 def down() -> None:
     """Stop the stack that runs here: drain, then exit. Only what `hxp up` started is touched."""
     state = StackState.read(STATE_DIR)
+    terminal = Terminal()
     if state is None:
+        if ended := _end_leftovers(STATE_DIR, terminal):
+            terminal.say(f"ended {len(ended)} services that a killed supervisor had left behind")
+            StackState.remove(STATE_DIR)
+            return
         raise CommandError("nothing runs here; `hxp up` starts the stack")
     try:
         # One that was stopped must go on to hear that it is to end.
@@ -68,7 +79,6 @@ def down() -> None:
         raise CommandError(f"nothing was stopped: {error}") from error
     except ProcessLookupError:
         pass  # it ended by itself in between
-    terminal = Terminal()
     with terminal.status("stopping …"):
         if not _wait(lambda: not state.supervisor.is_alive, _DOWN_TIMEOUT):
             raise CommandError(
@@ -83,6 +93,27 @@ def _refuse_second(stack: Stack) -> None:
         raise CommandError(
             f"this stack runs already, as process {state.supervisor.pid}; `hxp ps` shows it, `hxp down` stops it"
         )
+
+
+def _end_leftovers(state_dir: Path, terminal: Terminal | None) -> tuple[Leftover, ...]:
+    """End what a killed supervisor left behind, such as a service that was stopped and did not hear of it.
+
+    Raises:
+        CommandError: If some of it cannot be ended.
+    """
+    if not (found := find_leftovers(state_dir)):
+        return ()
+    if terminal is not None:
+        names = ", ".join(map(str, found))
+        terminal.say(("warning: ", "yellow"), f"ending what a killed supervisor left behind: {names}")
+    if kept := end_leftovers(found, state_dir, seconds=_LEFTOVER_GRACE):
+        told = "\n  ".join(f"{one}: {why}" for one, why in kept.items())
+        raise CommandError(f"services that a killed supervisor left behind live on:\n  {told}")
+    return found
+
+
+def _refuse_taken_ports(stack: Stack) -> None:
+    """Name every port that somebody else holds before anything is started."""
     problems: list[str] = []
     for node in stack.nodes:
         for host, port in ((node.host, node.port), (node.operations_host, node.port + PROBE_PORT_OFFSET)):

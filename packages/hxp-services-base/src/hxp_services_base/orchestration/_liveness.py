@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -158,25 +159,48 @@ async def ask_livez(url: str, *, seconds: float) -> str | None:
     Raises:
         CannotAskError: If this process could not ask, for want of a descriptor, a port or memory.
     """
+    return await ask_probe(url, "/livez", seconds=seconds)
+
+
+async def ask_probe(url: str, path: str, *, seconds: float) -> str | None:
+    """Ask `url` for one of its probes.
+
+    Returns:
+        `None` if it passes, else what is wrong with its answer.
+
+    Raises:
+        CannotAskError: If this process could not ask, for want of a descriptor, a port or memory.
+    """
     place = urlsplit(url)
     try:
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(place.hostname, place.port)
             try:
-                writer.write(f"GET /livez HTTP/1.1\r\nHost: {place.netloc}\r\nConnection: close\r\n\r\n".encode())
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: {place.netloc}\r\nConnection: close\r\n\r\n".encode())
                 answer = await reader.read(_LONGEST_ANSWER)
-                while b"\r\n\r\n" not in answer and (more := await reader.read(_LONGEST_ANSWER)):
+                while not _is_whole(answer) and (more := await reader.read(_LONGEST_ANSWER)):
                     answer += more
             finally:
                 writer.close()
     except (TimeoutError, ConnectionError):
-        return "no answer to /livez"
+        return f"no answer to {path}"
     except OSError as error:
         raise CannotAskError(str(error)) from error
-    return _problem_in(answer)
+    return _problem_in(answer, path)
 
 
-def _problem_in(answer: bytes) -> str | None:
+def _is_whole(answer: bytes) -> bool:
+    """Whether there is no need to read on: of a refusal, the reason in its body counts, too."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    if len(answer) > _LONGEST_ANSWER or not end:
+        return len(answer) > _LONGEST_ANSWER
+    if head.split(b" ", 2)[1:2] == [b"200"]:
+        return True
+    found = re.search(rb"(?i)\r\ncontent-length: *(\d{1,9})", head)
+    return found is not None and len(body) >= int(found[1])
+
+
+def _problem_in(answer: bytes, path: str) -> str | None:
     head, _, body = answer.partition(b"\r\n\r\n")
     status = head.split(b" ", 2)[1:2]
     if status == [b"200"]:
@@ -185,4 +209,4 @@ def _problem_in(answer: bytes) -> str | None:
         reason = str(json.loads(body)["reason"])[:200]
     except (ValueError, KeyError, TypeError):
         reason = ""
-    return "/livez fails" + (f" ({reason})" if reason else "")
+    return f"{path} fails" + (f" ({reason})" if reason else "")

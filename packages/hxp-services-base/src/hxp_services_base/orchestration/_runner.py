@@ -19,6 +19,10 @@ class LaunchError(RuntimeError):
     """A service did not become ready; the message says why, in its own words where it left some."""
 
 
+class StartHungError(LaunchError):
+    """A service showed no progress while it started, and was ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """What a service last said of itself.
@@ -44,6 +48,7 @@ class Launch:
         logging: Level and format for the service's log.
         on_status: Called with each thing that the service says of itself.
         tell: Called with a sentence for the operator when something is amiss that stops nothing.
+        on_process: Called with the service's process as soon as there is one, long before it is ready.
     """
 
     refs: Mapping[str, str]
@@ -53,6 +58,7 @@ class Launch:
     logging: LoggingConfig
     on_status: Callable[[Status], None]
     tell: Callable[[str], None] = lambda _sentence: None
+    on_process: Callable[[int], None] = lambda _pid: None
 
 
 class Handle(Protocol):

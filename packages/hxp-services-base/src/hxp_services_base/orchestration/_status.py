@@ -27,7 +27,9 @@ class NodeStatus:
             it shows no progress.
         reason: Why, in words.
         url: Where it answers; empty until it is ready.
+        probe_url: Where its probes answer; empty until it is ready, or where it has none.
         pid: Its process, where it has one of its own.
+        started: When that process started, in clock ticks since boot; tells it from a later one with the same number.
         restarts: How often it was started again.
         last_exit: How the run before this one ended; empty for the first.
         since: Seconds of the epoch when it entered the state.
@@ -39,7 +41,9 @@ class NodeStatus:
     state: str = "waiting"
     reason: str = ""
     url: str = ""
+    probe_url: str = ""
     pid: int | None = None
+    started: int | None = None
     restarts: int = 0
     last_exit: str = ""
     since: float = field(default_factory=time.time)

@@ -17,7 +17,8 @@ from ._order import Order, Report
 from ._process.environment import child_environment
 from ._process.output import RawOutput
 from ._process.reports import read_reports
-from ._runner import LaunchError, Status
+from ._runner import LaunchError, StartHungError, Status
+from ._start_watch import StartWatch
 from ._state_dir import PRIVATE_UMASK
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class _Handle:
         return f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
     async def stop(self, *, seconds: float) -> int:
-        await self._ask_to_end(seconds, signal.SIGTERM)
+        await self.end(seconds=seconds)  # one that was stopped must go on to hear of it
         assert self._process.returncode is not None  # noqa: S101 - it was awaited above
         return self._process.returncode
 
@@ -93,13 +94,14 @@ class Subprocesses:
         output = RawOutput(log.with_suffix(".out"), limit=launch.logging.rotation.size)
         before = output.size()
         process, descriptor = await _spawn(node, launch, output)
+        launch.on_process(process.pid)
         assert process.stdin is not None  # noqa: S101 - opened as a pipe
         process.stdin.write(order)
         ready: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
         reports = asyncio.create_task(_follow(descriptor, ready, launch), name=f"reports-{node.name}")
         try:
             async with asyncio.timeout(node.start_timeout):
-                report = await ready
+                report = await _ready_or_hung(node, process.pid, ready, launch)
         except TimeoutError:
             await _end(process, reports)
             raise LaunchError(f"{node.name!r} was not ready within {node.start_timeout:g} s; see {log}") from None
@@ -111,6 +113,27 @@ class Subprocesses:
                 raise LaunchError(f"{node.name!r} ended before it was ready; see {log}{last}") from None
             raise
         return _Handle(process, ready=report, output=output, reports=reports)
+
+
+async def _ready_or_hung(node: Node, pid: int, ready: asyncio.Future[Report], launch: Launch) -> Report:
+    """The report that a service is ready.
+
+    Raises:
+        LaunchError: If it says that it failed, or ends, or hangs.
+    """
+    watching = asyncio.create_task(StartWatch(node, pid).until_hung(), name=f"watch-start-{node.name}")
+    both: tuple[asyncio.Future[Any], ...] = (ready, watching)
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            if (error := watching.exception()) is None:
+                raise StartHungError(f"{node.name!r} hung while it started: {watching.result()}")
+            launch.tell(f"the start of {node.name!r} is not watched: {error!r}")
+        return await ready
+    finally:
+        ready.cancel()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def _spawn(node: Node, launch: Launch, output: RawOutput) -> tuple[asyncio.subprocess.Process, int]:
@@ -144,8 +167,9 @@ async def _spawn(node: Node, launch: Launch, output: RawOutput) -> tuple[asyncio
 
 async def _end(process: asyncio.subprocess.Process, reports: asyncio.Task[None]) -> None:
     """Let a child that did not make it clean up after itself, for a moment."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
     try:
         await asyncio.wait_for(process.wait(), 5.0)
     except TimeoutError:

@@ -13,9 +13,10 @@ import hxp_logging
 
 from .._state import State
 from ._liveness import Verdict, Watcher, ask_livez
+from ._process.mark import ProcessMark
 from ._process.usage import Usage, read_usage
 from ._restarts import RestartHistory
-from ._runner import Launch, LaunchError, Status
+from ._runner import Launch, LaunchError, StartHungError, Status
 from ._status import Board, NodeStatus
 
 if TYPE_CHECKING:
@@ -86,10 +87,18 @@ class Supervisor:
         """
         try:
             for layer in self._stack.plan():
-                await _all_or_first_error([self._launch(self._stack.node(name)) for name in layer])
+                await _all_or_first_error([self._launch_first(self._stack.node(name)) for name in layer])
         except BaseException:
             await self.down()
             raise
+
+    async def _launch_first(self, node: Node) -> None:
+        """Launch a service for the first time; one that hung gets a second chance, since the next one rarely does."""
+        try:
+            await self._launch(node)
+        except StartHungError as error:
+            self._tell(f"{error}; it is launched again")
+            await self._launch(node)
 
     async def _launch(self, node: Node) -> None:
         launch = Launch(
@@ -100,22 +109,38 @@ class Supervisor:
             logging=self._stack.logging_of(node),
             on_status=lambda status: self._on_status(node.name, status),
             tell=self._tell,
+            on_process=lambda pid: self._board.change(node.name, pid=pid, started=ProcessMark.of(pid).started),
         )
-        self._board.change(node.name, state=State.STARTING.value, reason="launching", pid=None, url="", next_try=None)
+        self._board.change(
+            node.name,
+            state=State.STARTING.value,
+            reason="launching",
+            pid=None,
+            started=None,
+            url="",
+            probe_url="",
+            next_try=None,
+        )
         try:
             handle = await self._runner.launch(self._where_it_was(node), launch)
         except LaunchError as error:
-            self._board.change(node.name, state=State.FAILED.value, reason=str(error))
+            self._board.change(node.name, state=State.FAILED.value, reason=str(error), pid=None, started=None)
             raise
         except Exception as error:
             why = f"{node.name!r} cannot be launched: {getattr(error, 'strerror', None) or repr(error)}"
-            self._board.change(node.name, state=State.FAILED.value, reason=why)
+            self._board.change(node.name, state=State.FAILED.value, reason=why, pid=None, started=None)
             raise LaunchError(why) from error
         self._handles[node.name] = handle
         self._urls[node.name] = handle.url
         self._heard[node.name] = Status(State.READY)
         self._board.change(
-            node.name, state=State.READY.value, reason="", url=handle.url, pid=handle.pid, budget_spent=False
+            node.name,
+            state=State.READY.value,
+            reason="",
+            url=handle.url,
+            probe_url=handle.probe_url,
+            pid=handle.pid,
+            budget_spent=False,
         )
         if node.name not in self._keepers:
             self._keepers[node.name] = asyncio.create_task(self._keep(node), name=f"keep-{node.name}")
@@ -128,6 +153,8 @@ class Supervisor:
     def _on_status(self, name: str, status: Status) -> None:
         """A service told its state; that it is ready counts once its address is known, too."""
         if status.state is not State.READY or name in self._handles:
+            if status.state is State.READY:
+                status = Status(State.READY)  # the name says it all
             self._heard[name] = status
             self._board.change(name, state=status.state.value, reason=status.reason)
 
@@ -216,6 +243,7 @@ class Supervisor:
             state=State.FAILED.value if pause.spent else "restarting",
             reason=late if pause.spent else soon,
             pid=None,
+            started=None,
             last_exit=ending,
             next_try=time.time() + pause.seconds,
             budget_spent=pause.spent,
@@ -270,7 +298,7 @@ class Supervisor:
             for name, result in zip(running, await asyncio.gather(*stops, return_exceptions=True), strict=True):
                 statuses[name] = result if isinstance(result, int) else 1
                 reason = "" if statuses[name] == 0 else f"exit status {result}"
-                self._board.change(name, state=State.STOPPED.value, reason=reason, pid=None)
+                self._board.change(name, state=State.STOPPED.value, reason=reason, pid=None, started=None)
                 del self._handles[name]
         return statuses
 

@@ -45,7 +45,9 @@ class ProcessMark(BaseModel):
         fields = _stat(self.pid)
         return bool(fields) and fields[0] in {"T", "t"}
 
-    def send(self, *signals: signal.Signals, folder: Path, is_ours: Callable[[list[str]], bool]) -> None:
+    def send(
+        self, *signals: signal.Signals, folder: Path, is_ours: Callable[[list[str]], bool], what: str = "`hxp up`"
+    ) -> None:
         """Send signals, if the process is the one that is meant: same owner, start time, command and folder.
 
         The process is held by a descriptor before it is looked at, so that the signal cannot reach a later process
@@ -55,6 +57,7 @@ class ProcessMark(BaseModel):
             signals: The signals, in their order.
             folder: The working directory that it has.
             is_ours: Judges the command line.
+            what: What it is, for the error message.
 
         Raises:
             StrangerError: If it is another process.
@@ -62,7 +65,7 @@ class ProcessMark(BaseModel):
         """
         descriptor = os.pidfd_open(self.pid)
         try:
-            self._check(folder, is_ours)
+            self._check(folder, is_ours, what)
             if select.select([descriptor], [], [], 0)[0]:  # readable: it has ended meanwhile
                 raise ProcessLookupError(f"process {self.pid} has ended")
             for number in signals:
@@ -70,7 +73,7 @@ class ProcessMark(BaseModel):
         finally:
             os.close(descriptor)
 
-    def _check(self, folder: Path, is_ours: Callable[[list[str]], bool]) -> None:
+    def _check(self, folder: Path, is_ours: Callable[[list[str]], bool], what: str) -> None:
         process = _PROC / str(self.pid)
         if (started := _started(self.pid)) is None:
             raise ProcessLookupError(f"process {self.pid} has ended")
@@ -89,7 +92,7 @@ class ProcessMark(BaseModel):
         if owner != os.geteuid():
             raise StrangerError(f"process {self.pid} belongs to user {owner}, not to you")
         if not is_ours(command):
-            raise StrangerError(f"process {self.pid} is no `hxp up` but {' '.join(command)[:120]!r}")
+            raise StrangerError(f"process {self.pid} is no {what} but {' '.join(command)[:120]!r}")
         if not here:
             raise StrangerError(f"process {self.pid} works in another folder")
 
