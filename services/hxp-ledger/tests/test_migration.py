@@ -6,12 +6,16 @@ import asyncio
 import subprocess
 import sys
 from importlib import import_module
+from importlib.resources import as_file, files
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from hxp_ledger import Database, KeyStore, SchemaVersionError, UsageStore
+from hxp_ledger._migration import newest_version
 from hxp_ledger._tables import metadata
 from hxp_schemas import new_id
 from sqlalchemy import Connection, create_engine, inspect, text
@@ -45,6 +49,14 @@ async def test_a_migration_run_twice_changes_nothing(database: Database) -> None
     before = await KeyStore(database).snapshot()
     await database.migrate()
     assert await KeyStore(database).snapshot() == before
+
+
+def test_the_newest_version_is_where_the_migrations_lead() -> None:
+    with as_file(files("hxp_ledger") / "migrations") as folder:
+        config = Config()
+        config.set_main_option("script_location", str(folder))
+        config.set_main_option("path_separator", "os")
+        assert newest_version() == ScriptDirectory.from_config(config).get_current_head()
 
 
 async def test_migrations_at_once_in_one_process_take_turns(url: str) -> None:

@@ -17,7 +17,8 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import QueuePool
 
-from ._migration import migrate
+from ._migration import is_newest, migrate
+from ._probe import PROBE, prepare_sqlite, probe_writes
 from .errors import DatabaseUnavailableError, DatabaseURLError
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ _DRIVERS = {
     "postgresql": "postgresql+asyncpg",
 }
 _WRITE = "hxp_write"
+_PROVED_FOR = 10.0
+"""Seconds for which a write that succeeded shows that the next one would."""
 
 
 class Database:
@@ -44,15 +47,25 @@ class Database:
         url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db` or `postgresql://user:password@host/name`.
         busy_timeout: Seconds to wait for another writer of a SQLite file.
         close_timeout: Seconds that connections in use have to come back when the database is closed.
+        clock: Monotonic seconds.
 
     Raises:
         DatabaseURLError: The URL names no database the ledger can use.
     """
 
-    def __init__(self, url: str, *, busy_timeout: float = 30.0, close_timeout: float = 2.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        busy_timeout: float = 30.0,
+        close_timeout: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._url = _driver_url(url)
         self._busy_timeout = busy_timeout
         self._close_timeout = close_timeout
+        self._clock = clock
+        self._proved_at = float("-inf")
         self._engine: AsyncEngine | None = None
 
     def __repr__(self) -> str:
@@ -91,9 +104,10 @@ class Database:
             DatabaseUnavailableError: The database does not answer, or cannot write. Whether a commit that failed is
                 in the database is then unknown: do the same again, which is safe.
         """
-        with self._translated():
+        with self._translated(is_write=True):
             async with self.engine.execution_options(**{_WRITE: True}).begin() as connection:
                 yield connection
+        self._proved_at = self._clock()
 
     async def ping(self) -> None:
         """Ask the database for an answer.
@@ -104,23 +118,45 @@ class Database:
         async with self.reading() as connection:
             await connection.execute(text("SELECT 1"))
 
+    async def require_writes(self) -> None:
+        """Make sure that the database takes writes: by the last one, or else by one that is taken back.
+
+        Raises:
+            DatabaseUnavailableError: It takes none now.
+        """
+        if self._clock() - self._proved_at <= _PROVED_FOR:
+            return
+        try:
+            await probe_writes(self.engine.execution_options(**{_WRITE: True}))
+        except (OSError, SQLAlchemyError, PostgresError) as error:
+            reason = getattr(error, "orig", None) or error  # a probe holds nothing that must not be shown
+            raise DatabaseUnavailableError(f"the database takes no writes: {reason}") from error
+        self._proved_at = self._clock()
+
     async def migrate(self) -> None:
         """Bring the schema to the newest version; of several processes one does it and the others wait.
+
+        A schema that is the newest already is only read, so that no other writer is waited for.
 
         Raises:
             DatabaseUnavailableError: The database does not answer.
             SchemaVersionError: A newer version of the ledger owns the database.
         """
+        async with self.reading() as connection:
+            if await connection.run_sync(is_newest):
+                return
         async with self.writing() as connection:
             await migrate(connection)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, *, is_write: bool = False) -> Iterator[None]:
         try:
             yield
         except IntegrityError:
             raise  # a mistake of the program, not of the database
         except (OSError, SQLAlchemyError, PostgresError) as error:
+            if is_write:
+                self._proved_at = float("-inf")
             raise DatabaseUnavailableError(f"{self!r} failed: {type(error).__name__}") from error
 
     async def __aenter__(self) -> Self:
@@ -230,7 +266,10 @@ def _sqlite_engine(url: URL, busy_timeout: float) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get(_WRITE, False)
+        options = connection.get_execution_options()
+        if PROBE in options:
+            prepare_sqlite(connection)
+        write = options.get(_WRITE, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine

@@ -7,7 +7,7 @@ from importlib.resources import as_file, files
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from .errors import SchemaVersionError
 
@@ -17,6 +17,23 @@ if TYPE_CHECKING:
 
 _ADVISORY_KEY = 0x6878705F6C6564  # "hxp_led"
 _alembic = Lock()  # alembic keeps its context in process-wide proxies: one migration at a time in this process
+
+
+_VERSION_TABLE = "hxp_ledger_version"
+
+
+def newest_version() -> str:
+    """Return the version that the migrations lead to; each file's name begins with its own."""
+    names = [file.name for file in (files("hxp_ledger") / "migrations" / "versions").iterdir()]
+    return max(name.partition("_")[0] for name in names if name[0].isdigit())
+
+
+def is_newest(connection: Connection) -> bool:
+    """Return whether the schema is of the newest version; only reads."""
+    if not inspect(connection).has_table(_VERSION_TABLE):
+        return False
+    found = connection.execute(text(f"SELECT version_num FROM {_VERSION_TABLE}")).scalars().all()  # noqa: S608
+    return list(found) == [newest_version()]
 
 
 async def migrate(connection: AsyncConnection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator  # noqa: TC003 - FastAPI reads it
 from datetime import UTC, datetime
@@ -31,6 +32,8 @@ _GREATEST_VERSION = 2**63 - 1
 _STILL_THERE = 20.0
 """Seconds after which a reader without news is noted again."""
 _MOST_READERS = 1024
+_PATIENCE = 0.5
+"""Seconds that the keys wait for their reader to be noted."""
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -112,19 +115,31 @@ class Readers:
         self._keys = keys
         self._clock = clock
         self._noted: dict[str, tuple[int, float]] = {}
+        self._writing: dict[str, asyncio.Task[None]] = {}
 
     async def note(self, name: str, version: int) -> None:
-        """Take note that a reader has applied all changes up to a version."""
+        """Take note that a reader has applied all changes up to a version.
+
+        A database that is slow to write is not waited for: the keys themselves matter more.
+        """
+        if name in self._writing:
+            return
         before, at = self._noted.get(name, (-1, float("-inf")))
         now = self._clock()
         if version == before and now - at < _STILL_THERE:
             return
         if len(self._noted) >= _MOST_READERS and name not in self._noted:
             self._noted.clear()
+        task = asyncio.create_task(self._write(name, version, now), name="note-reader")
+        self._writing[name] = task
+        task.add_done_callback(lambda _: self._writing.pop(name, None))
+        await asyncio.wait({task}, timeout=_PATIENCE)
+
+    async def _write(self, name: str, version: int, now: float) -> None:
         try:
             await self._keys().note_reader(name, version)
-        except DatabaseUnavailableError:
-            return  # the keys themselves matter more; the next reading notes it
+        except (DatabaseUnavailableError, RuntimeError):  # away, or closed already
+            return  # the next reading notes it
         self._noted[name] = (version, now)
 
 

@@ -10,6 +10,7 @@ from prometheus_client import Counter
 
 from ._development import ensure_development_key
 from ._settings import LedgerSettings
+from .errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -42,6 +43,10 @@ class _LedgerDatabase:
 
     async def _health(self) -> str | None:
         await self.ping()
+        try:
+            await self._database.require_writes()
+        except DatabaseUnavailableError as error:
+            return str(error)
         return None
 
     async def migrate(self) -> None:
@@ -61,6 +66,7 @@ class LedgerService(BaseInfrastructureService[LedgerSettings]):
         from ._usage import UsageStore  # noqa: PLC0415
 
         database = Database(self.settings.url.get_secret_value())
+        self._database = database
         self._keys = KeyStore(database)
         self._usage = UsageStore(database)
         return (_LedgerDatabase(database, self._keys),)
@@ -75,10 +81,11 @@ class LedgerService(BaseInfrastructureService[LedgerSettings]):
         """See to it that there is a key to begin with; a disk that is full keeps nobody from using the others."""
         folder = context.identity.state_dir
         try:
+            await self._database.require_writes()  # else a key would wait for another writer as long as any write
             if await ensure_development_key(self._keys, Pepper.load_or_create(folder / "pepper"), folder / "dev-key"):
                 context.log.info("development key made", file=str(folder / "dev-key"))
-        except OSError as error:
-            context.log.warning("there is no development key", error=str(error))
+        except (OSError, DatabaseUnavailableError) as error:
+            context.log.warning("there is no new development key", error=str(error))
 
     def metrics(self, context: Context) -> None:
         """Declare the ledger's instruments."""
