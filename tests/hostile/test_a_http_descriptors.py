@@ -94,6 +94,8 @@ def test_without_a_descriptor_it_neither_spins_nor_dies_and_comes_back(
         while time.monotonic() < until:
             answers(port)
             time.sleep(0.1)
+        for _ in range(20):  # else its supervisor takes it for hung
+            assert answers(probe_port)
         assert ticks(server.pid) - before < 150  # of 300
         assert server.poll() is None
         assert (tmp_path / "log").stat().st_size < 50_000

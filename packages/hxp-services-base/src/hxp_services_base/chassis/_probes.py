@@ -7,6 +7,7 @@ time. However many clients there are, there is one thread.
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -16,6 +17,7 @@ from hxp_schemas import ErrorInfo
 
 from ._asgi import respond
 from ._errors import error_answer
+from ._last_resort import LastResort
 from ._ports import bind
 from ._protocol import HttpConnection
 
@@ -56,7 +58,9 @@ class ProbeServer:
         self._operations = operations
         self._connections = connections
         self._state = _State()
-        listener = bind(host, port)
+        self._listener = listener = bind(host, port)
+        self._last_resort = LastResort(operations)
+        self._rescue: asyncio.Task[None] | None = None
         self.host = host
         self.port = int(listener.getsockname()[1])
         self._loop = asyncio.new_event_loop()
@@ -80,14 +84,25 @@ class ProbeServer:
             await self._ended.wait()
         finally:
             watch.cancel()
+            if self._rescue is not None:
+                self._rescue.cancel()
+                await asyncio.gather(self._rescue, return_exceptions=True)
             server.close()
+            self._last_resort.close()
             for connection in tuple(self._state.connections):
                 connection.abort()
             await asyncio.sleep(0)  # aborted transports close in the next round
 
     def _failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log what the loop reports at a bounded rate: without a free descriptor it is every accept."""
-        self._connections.failed(context.get("exception") or RuntimeError(context["message"]))
+        error = context.get("exception") or RuntimeError(context["message"])
+        self._connections.failed(error)
+        is_short = isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}
+        if not is_short or "socket" not in context:
+            return
+        self._last_resort.extend(now=self._loop.time())
+        if self._rescue is None or self._rescue.done():
+            self._rescue = self._loop.create_task(self._last_resort.serve(self._listener), name="last-resort")
 
     async def _watch(self) -> None:
         while True:
