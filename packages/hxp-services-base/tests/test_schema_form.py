@@ -178,6 +178,11 @@ def inherited(levels: int) -> dict[str, Any]:
         (doubling(13, "anyOf"), "alternatives begin here"),
         (doubling(100, "oneOf"), "alternatives begin here"),
         (doubling(13, "allOf"), "alternatives begin here"),
+        ({"anyOf": [{"$ref": "#/$defs/a"}] * 200, "$defs": {"a": {"pattern": "^(.?){9}$"}}}, "alternatives begin here"),
+        (
+            {"oneOf": [{"$ref": "#/$defs/a"}] * 200, "$defs": {"a": {"minimum": -(10**14), "maximum": 10**14}}},
+            "alternatives begin here",
+        ),
         ({"anyOf": [{"enum": list(range(250)), "type": ["string"] * 20}]}, "alternatives begin here"),
         (typed(13), "rules"),
         (inherited(13), "rules"),

@@ -98,6 +98,27 @@ class Inventor:
         ))  # fmt: skip
 
 
+class PatternInventor:
+    """Invents patterns of parts that may be empty, repeated in one another."""
+
+    ATOMS = ("a", "b", "ab", ".", "[a-c]", "[^b]", "\\d", "")
+    MARKS = ("", "?", "*", "+", "{2}", "{0,3}", "{4,}", "{16}", "{64}", "{128}")
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def pattern(self) -> str:
+        """A whole pattern."""
+        return f"^{self._any(self._random.randint(1, 4))}$"
+
+    def _any(self, depth: int) -> str:
+        pick = self._random.choice
+        if depth == 0:
+            return pick(self.ATOMS) + pick(self.MARKS[:4])
+        parts = [self._any(depth - 1) for _ in range(self._random.randint(1, 4))]
+        return f"({pick(('', '|')).join(parts)}){pick(self.MARKS)}"
+
+
 async def asked(running: Running[ModelService], schema: Any) -> tuple[int, str | None]:
     """Ask once; the engine must be the same process afterwards, and must not have taken long."""
     engine = running.service.running_engine
@@ -130,6 +151,12 @@ PLACE = "response_format.json_schema.schema"
         ),
         ({"type": "integer", "minimum": 10**16}, "response_format"),
         ({"type": "integer", "minimum": 2**63 - 1, "maximum": 2**63 - 1}, "response_format"),
+        ({"type": "string", "pattern": "^(a?|b?|c?|d?){64}$"}, "response_format"),
+        ({"anyOf": [{"type": "string", "pattern": f"^({x}?|b?){{64}}$"} for x in "uvwxyz"]}, "response_format"),
+        (
+            {"anyOf": [{"type": "integer", "minimum": -(10**14), "maximum": 10**14 + n} for n in range(200)]},
+            "response_format",
+        ),
     ],
     ids=[
         "self",
@@ -144,6 +171,9 @@ PLACE = "response_format.json_schema.schema"
         "written-out",
         "digits",
         "one-number",
+        "empty-parts",
+        "empty-parts-together",
+        "ranges-together",
     ],
 )
 async def test_a_schema_that_harms_the_engine_is_refused_with_its_place(
@@ -171,7 +201,7 @@ async def test_a_schema_that_harms_the_engine_is_refused_with_its_place(
         {"const": "a" * 1_000_000},
         {"type": "integer", "minimum": 10**15, "maximum": 2**63 - 1},
         {"type": "object", "properties": {"a" * 256: TEXT}, "additionalProperties": True},
-        {"type": "object", "patternProperties": {"^(a+)+$": TEXT}, "propertyNames": {"pattern": "^(a|aa)+$"}},
+        {"type": "object", "patternProperties": {"^(a+)+$": TEXT}, "propertyNames": {"pattern": "^(a|ba)+$"}},
     ],
     ids=["properties", "items", "prefixItems", "additional", "root", "escaped", "allOf", "inherited", "deep", "many",
          "doubling", "types", "optional", "long", "integers", "name", "patterns"],
@@ -188,3 +218,16 @@ async def test_whatever_is_invented_the_engine_lives(running: Running[ModelServi
     statuses = [(await asked(running, inventor.schema()))[0] for _ in range(1500)]
     assert set(statuses) <= {200, 400, 502}
     assert statuses.count(200) > 300
+
+
+@pytest.mark.slow
+async def test_a_pattern_that_passes_takes_less_than_a_second(running: Running[ModelService]) -> None:
+    """Twenty tokens each."""
+    inventor = PatternInventor(seed=21)
+    statuses: list[int] = []
+    for _ in range(1000):
+        pattern, began = inventor.pattern(), time.monotonic()
+        statuses.append((await asked(running, {"type": "string", "pattern": pattern}))[0])
+        assert time.monotonic() - began < 1, pattern
+    assert set(statuses) <= {200, 400, 502}
+    assert statuses.count(200) > 100

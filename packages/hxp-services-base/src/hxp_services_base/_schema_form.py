@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from ._grammar_budget import branching, digits
 from .chassis import ServiceError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ MAX_FORM_NODES = 4096
 MAX_RULES = 8192
 """Rules that one schema may become; a list of types repeats all that is below it."""
 MAX_PATHS = 4096
-"""Alternatives that may begin at one place, through references and unions."""
+"""Alternatives that may begin at one place, through references, unions, patterns and bounds of numbers."""
 
 _DEFINITIONS = frozenset({"$defs", "definitions"})
 _DATA = frozenset({"const", "default", "enum", "examples"})
@@ -229,6 +230,7 @@ def _paths(schema: Any, known: dict[str, int]) -> int:
     if "$ref" in schema:
         count += known[schema["$ref"].removeprefix(_PREFIX)]
     count += sum(_paths(child, known) for child in _children_in_place(schema))
+    count += branching(schema) + digits(schema)
     return min(max(1, count) * _types(schema), MAX_PATHS + 1)
 
 
