@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from hxp_schemas.openai import ChatCompletionRequest
 from hxp_services_base import AIModelSettings, BaseAIModelService, Check, Context, StartError
 from hxp_services_base.chassis import ServiceError
 from hxp_services_base.engines import EngineDownError, EngineStats
@@ -203,6 +205,61 @@ async def test_texts_and_tokens_of_one_request_are_bounded(texts: Any, asked: in
         async with running.client.post("/v1/embeddings", json={"model": "t", "input": texts}) as response:
             assert (response.status, (await response.json())["error"]["param"]) == (400, "input")
     assert len(engine.received) == asked, "an estimate that was too low is mended on the way"
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([[1]] * 190_000, "190000 entries are more than the 2048"),
+        (["a"] * 200_000, "200000 entries are more than the 2048"),
+        ([1] * 200_000, "200000 entries are more than the 2048"),
+        ([[1] * 1000] * 100, "more than the 65536 tokens"),
+    ],
+)
+async def test_long_lists_are_refused_before_their_entries_are_judged(
+    monkeypatch: pytest.MonkeyPatch, texts: Any, message: str
+) -> None:
+    def judged(*_: Any) -> Any:
+        raise AssertionError("the entries were judged")
+
+    monkeypatch.setattr("hxp_services_base._generation.parse_request", judged)
+    async with model(ScriptedEngine()) as running:
+        async with running.client.post("/v1/embeddings", json={"model": "t", "input": texts}) as response:
+            error = (await response.json())["error"]
+        assert (response.status, error["param"]) == (400, "input")
+        assert message in error["message"]
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"model":"t","input":[1,' + b" " * 70_000, b"[" + b" " * 70_000 + b"]", b'{"input":7}' + b" " * 70_000]
+)
+async def test_a_large_body_that_is_no_request_is_told_as_a_small_one(body: bytes) -> None:
+    async with model(ScriptedEngine()) as running:
+        headers = {"content-type": "application/json"}
+        async with running.client.post("/v1/embeddings", data=body, headers=headers) as response:
+            assert response.status == 400
+            assert (await response.json())["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+async def test_fields_that_nobody_declared_are_not_written_out(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """A large body is parsed beside the event loop; which thread that was shows in the dump."""
+    threads: list[bool] = []
+    dump = ChatCompletionRequest.model_dump
+
+    def dumped(self: ChatCompletionRequest, **options: Any) -> Any:
+        threads.append(threading.current_thread() is threading.main_thread())
+        out = dump(self, **options)
+        assert "invented" not in out
+        return out
+
+    monkeypatch.setattr(ChatCompletionRequest, "model_dump", dumped)
+    async with (
+        model(ScriptedEngine()) as running,
+        running.client.post(CHAT, json={**HELLO, "invented": [[]] * size}) as response,
+    ):
+        assert response.status == 200
+    assert threads == [size == 10]
 
 
 async def test_texts_that_nobody_waits_for_are_not_embedded() -> None:

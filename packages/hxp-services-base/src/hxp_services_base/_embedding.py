@@ -18,9 +18,31 @@ if TYPE_CHECKING:
 
 _PATH = "/v1/embeddings"
 _BYTES_PER_TOKEN = 4
+_MAX_ENTRIES = 2048
+"""Entries of an `input`, be they texts, tokens or lists of tokens: OpenAI's own limit."""
 _BATCH_TEXTS = 16
 _BATCH_TOKENS = 128
 """Texts and estimated tokens that are given to the engine at once: some milliseconds of work."""
+
+
+def refuse_long(body: bytes, settings: AIModelSettings) -> None:
+    """Refuse more entries or tokens than a request may have before each of them is judged, which takes far longer.
+
+    Raises:
+        ServiceError: 400.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return  # whoever validates it tells why
+    pieces = document.get("input") if isinstance(document, dict) else None
+    if not isinstance(pieces, list):
+        return
+    if len(pieces) > _MAX_ENTRIES:
+        message = f"input: {len(pieces)} entries are more than the {_MAX_ENTRIES} of one request; send fewer"
+        raise ServiceError.of(400, "invalid_value", message, param="input")
+    if sum(len(piece) for piece in pieces if isinstance(piece, list)) > settings.embedding_tokens:
+        raise _too_many_tokens(settings)
 
 
 def refuse_oversized(texts: Any, settings: AIModelSettings) -> None:

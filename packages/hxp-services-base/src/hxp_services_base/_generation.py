@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from hxp_schemas.openai import ChatCompletionRequest, CompletionRequest, Embeddi
 from prometheus_client import Counter, Gauge, Histogram
 
 from ._assembly import Assembly
-from ._embedding import embedded, refuse_oversized
+from ._embedding import embedded, refuse_long, refuse_oversized
 from ._engine_bounds import engine_form
 from ._tap import StreamEnd, StreamTap, TokenCount, token_count
 from .chassis import ServiceError, exchange_of, read_body, require_json, respond
@@ -32,6 +33,10 @@ _ENGINE_EXTRAS: dict[str, tuple[float, float]] = {
 }
 """Engine parameters beyond OpenAI's that pass, each within bounds; everything else stays outside (B7)."""
 
+_Request = ChatCompletionRequest | CompletionRequest | EmbeddingRequest
+
+_LARGE = 64 * 1024
+"""Bytes from which a body is parsed in a thread: the event loop serves others between its steps."""
 _JSON = [(b"content-type", b"application/json")]
 _FIRST_TOKEN_SECONDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """The boundaries that OpenTelemetry's GenAI conventions give for gen_ai.server.time_to_first_token."""
@@ -76,12 +81,12 @@ class Generation:
 
     service: BaseAIModelService[Any]
     path: str
-    request_type: type[ChatCompletionRequest | CompletionRequest | EmbeddingRequest]
+    request_type: type[_Request]
 
     @classmethod
     def paths(cls, service: BaseAIModelService[Any]) -> dict[str, tuple[str, ASGIApp]]:
         """The generation routes of a model service, as entries of a table of paths."""
-        types: dict[str, type[ChatCompletionRequest | CompletionRequest | EmbeddingRequest]] = {
+        types: dict[str, type[_Request]] = {
             "/v1/chat/completions": ChatCompletionRequest,
             "/v1/completions": CompletionRequest,
             "/v1/embeddings": EmbeddingRequest,
@@ -92,9 +97,9 @@ class Generation:
         """Serve one request."""
         exchange = exchange_of(scope)
         require_json(scope)
-        request = parse_request(self.request_type, await read_body(scope, receive))
-        self.service.require_model(request.model)
-        payload = self._payload(request)
+        body = await read_body(scope, receive)
+        is_slow = len(body) > _LARGE or b"pattern" in body
+        request, payload = await asyncio.to_thread(self._parsed, body) if is_slow else self._parsed(body)
         tenant = self.service.tenant_of(scope)
         async with (
             exchange.cancelled_when_client_leaves(receive),
@@ -102,10 +107,18 @@ class Generation:
         ):
             await self._answer(exchange, send, payload, permit, is_stream=bool(getattr(request, "stream", None)))
 
-    def _payload(self, request: ChatCompletionRequest | CompletionRequest | EmbeddingRequest) -> dict[str, Any]:
+    def _parsed(self, body: bytes) -> tuple[_Request, dict[str, Any]]:
+        """Return the request, and what the engine gets of it."""
+        if self.request_type is EmbeddingRequest and len(body) > _LARGE:
+            refuse_long(body, self.service.settings)
+        request = parse_request(self.request_type, body)
+        self.service.require_model(request.model)
+        return request, self._payload(request)
+
+    def _payload(self, request: _Request) -> dict[str, Any]:
         """What the engine gets: the fields that we know and bound, never what a stranger invents."""
         declared = set(type(request).model_fields)
-        payload = {k: v for k, v in request.model_dump(mode="json", exclude_unset=True).items() if k in declared}
+        payload = request.model_dump(mode="json", exclude_unset=True, include=declared)
         for name, value in (request.model_extra or {}).items():
             if name in _ENGINE_EXTRAS:
                 payload[name] = _bounded(name, value)
