@@ -49,10 +49,13 @@ def test_a_model_may_use_joiners_and_no_escapes() -> None:
 
 def test_ps_says_when_the_next_try_is() -> None:
     status = NodeStatus("a", state="failed", reason="spent; next try in 300 s", since=0.0, next_try=240.0)
-    assert _row(status, now=0.0)[-1] == "spent; next try in 300 s (now: in 4m)"
+    assert _row(status, None, now=0.0)[-1] == "spent; next try in 300 s (now: in 4m)"
     gone = NodeStatus("a", state="ready", pid=2**22 - 1, since=0.0)  # as on a disk on which nothing new can be written
-    assert _row(gone, now=0.0)[-1] == f"this is old: process {2**22 - 1} has ended"
-    assert _row(NodeStatus("a", last_exit="killed by SIGKILL", since=0.0), now=0.0)[-1] == "before: killed by SIGKILL"
+    assert _row(gone, None, now=0.0)[-1] == f"this is old: process {2**22 - 1} has ended"
+    assert (
+        _row(NodeStatus("a", last_exit="killed by SIGKILL", since=0.0), None, now=0.0)[-1]
+        == "before: killed by SIGKILL"
+    )
 
 
 def test_a_terminal_that_cannot_be_written_to_harms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
