@@ -82,7 +82,7 @@ async def _ask_all(state: StackState) -> dict[str, str]:
     return dict(await asyncio.gather(*(ask(node) for node in state.services.values() if node.probe_url)))
 
 
-def _row(node: NodeStatus, answer: str | None, *, now: float) -> tuple[Part, ...]:
+def _row(node: NodeStatus, answer: str | None = None, *, now: float) -> tuple[Part, ...]:
     shown = node.state
     reason = node.reason or (f"before: {node.last_exit}" if node.last_exit else "")
     if node.next_try is not None:
