@@ -207,6 +207,29 @@ async def test_texts_and_tokens_of_one_request_are_bounded(texts: Any, asked: in
     assert len(engine.received) == asked, "an estimate that was too low is mended on the way"
 
 
+async def test_texts_of_more_words_than_tokens_are_refused_before_any_work() -> None:
+    """Each word is a token at least; by their bytes alone they would pass."""
+    engine = ScriptedEngine()
+    async with model(engine) as running:
+        body = {"model": "t", "input": ["a b c d " * 16] * 2000}
+        async with running.client.post("/v1/embeddings", json=body) as response:
+            assert response.status == 400
+    assert engine.received == []
+
+
+async def test_texts_of_short_tokens_are_refused_after_a_part_and_that_part_is_counted() -> None:
+    engine = ScriptedEngine()
+    async with model(engine, embedding_tokens=1000) as running:
+        engine.chunks = (b'{"data":[],"usage":{"prompt_tokens":256,"total_tokens":256}}',)
+        body = {"model": "t", "input": ["#" * 16] * 240}
+        async with running.client.post("/v1/embeddings", json=body) as response:
+            message = (await response.json())["error"]["message"]
+            assert (response.status, "(256 in the first 16 of 240)" in message) == (400, True)
+        async with running.client.get(f"{running.operations_url}/metrics") as response:
+            assert 'hxp_model_tokens_total{kind="prompt"} 256.0' in await response.text()
+    assert len(engine.received) == 1
+
+
 @pytest.mark.parametrize(
     ("texts", "message"),
     [

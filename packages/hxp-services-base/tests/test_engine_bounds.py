@@ -50,6 +50,7 @@ def tool(parameters: Any) -> dict[str, Any]:
         pattern(r"^\d{1,3}(\.\d{1,3}){3}$"),
         pattern(r"^\{9999\}[{9999}]{2,}a{x$"),
         pattern("^a)b$"),
+        pattern("^(a(b$"),
         pattern(r"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$"),
         pattern(r"^(\+?\d{1,3}[ -]?)?(\(?\d{3}\)?[ -]?)?\d{3}[ -]?\d{4}$"),
         pattern(r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})?)?$"),

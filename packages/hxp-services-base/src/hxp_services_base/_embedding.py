@@ -10,7 +10,7 @@ from ._tap import TokenCount, token_count
 from .chassis import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ._admission import Permit
     from ._ai_model import AIModelSettings
@@ -46,7 +46,9 @@ def refuse_long(body: bytes, settings: AIModelSettings) -> None:
 
 
 def refuse_oversized(texts: Any, settings: AIModelSettings) -> None:
-    """Refuse more texts or tokens than a request may have; of texts the tokens are estimated, four bytes each.
+    """Refuse more texts or tokens than a request may have.
+
+    Of texts the tokens are estimated: one for each word, and for each four bytes. Tokens do not reach across spaces.
 
     Raises:
         ServiceError: 400.
@@ -60,31 +62,58 @@ def refuse_oversized(texts: Any, settings: AIModelSettings) -> None:
 
 
 async def embedded(
-    engine: Engine, payload: dict[str, Any], permit: Permit, settings: AIModelSettings
-) -> tuple[bytes, TokenCount]:
+    engine: Engine,
+    payload: dict[str, Any],
+    permit: Permit,
+    settings: AIModelSettings,
+    *,
+    count: Callable[[TokenCount], None],
+) -> bytes:
     """Embed the texts in small batches.
 
     llama.cpp ends no embedding that it has begun, and puts the texts of a request into all slots that are free: small
-    batches leave the rest undone when nobody waits any more, and let other requests in between.
+    batches leave the rest undone when nobody waits any more, and let other requests in between. They end as soon as
+    the tokens so far and the estimate of the rest are too many.
+
+    Args:
+        engine: The engine.
+        payload: The request.
+        permit: Its permit.
+        settings: Those of the model.
+        count: Called after each batch with its tokens, so that work is counted whatever becomes of the rest.
+
+    Raises:
+        ServiceError: 400, if the texts turn out to have too many tokens.
     """
     pieces = pieces_of(payload["input"])
     if len(pieces) == 1:
         body = await _embed(engine, payload, permit)
-        return body, token_count(orjson.loads(body).get("usage"))
+        count(_tokens_of(orjson.loads(body)))
+        return body
     data: list[dict[str, Any]] = []
     document: dict[str, Any] = {}
     tokens = done = 0
+    rest = sum(map(_estimate, pieces))
     for batch in _batches(pieces):
         if done:
             await permit.step_back()
         document = orjson.loads(await _embed(engine, {**payload, "input": batch}, permit))
         data += [{**entry, "index": done + entry["index"]} for entry in document["data"]]
-        tokens += token_count(document.get("usage")).prompt
-        if tokens > settings.embedding_tokens:
-            raise _too_many_tokens(settings)
+        counted = _tokens_of(document)
+        count(counted)
+        tokens += counted.prompt
+        rest -= sum(map(_estimate, batch))
         done += len(batch)
+        if tokens + rest > settings.embedding_tokens:
+            raise _too_many_tokens(settings, f"{tokens} in the first {done} of {len(pieces)}")
     document |= {"data": data, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
-    return orjson.dumps(document), token_count(document["usage"])
+    return orjson.dumps(document)
+
+
+def _tokens_of(document: dict[str, Any]) -> TokenCount:
+    """Return the tokens of an answer; no engine counts an answer's own tokens for embeddings."""
+    usage = document.get("usage")
+    return token_count({"completion_tokens": 0, **usage} if isinstance(usage, dict) else None)
 
 
 def _batches(pieces: list[Any]) -> Iterator[list[Any]]:
@@ -113,9 +142,11 @@ def pieces_of(texts: Any) -> list[Any]:
 
 
 def _estimate(piece: Any) -> int:
-    return len(piece) if isinstance(piece, list) else -(-len(piece.encode()) // _BYTES_PER_TOKEN)
+    if isinstance(piece, list):
+        return len(piece)
+    return max(-(-len(piece.encode()) // _BYTES_PER_TOKEN), len(piece.split()))
 
 
-def _too_many_tokens(settings: AIModelSettings) -> ServiceError:
+def _too_many_tokens(settings: AIModelSettings, counted: str = "") -> ServiceError:
     message = f"input: the texts have more than the {settings.embedding_tokens} tokens of one request; send fewer"
-    return ServiceError.of(400, "invalid_value", message, param="input")
+    return ServiceError.of(400, "invalid_value", f"{message} ({counted})" if counted else message, param="input")

@@ -142,14 +142,27 @@ class Generation:
         self, exchange: Exchange, send: Send, payload: dict[str, Any], permit: Permit, *, is_stream: bool
     ) -> None:
         if self.request_type is EmbeddingRequest:
-            body, tokens = await embedded(self.service.running_engine, payload, permit, self.service.settings)
-            await respond(send, 200, _JSON, body)
-        else:
-            engine = self.service.running_engine
-            async with engine.request(self.path, orjson.dumps(payload), permit) as response:
-                tokens = await (self._stream if is_stream else self._whole)(send, response)
+            await self._embed(exchange, send, payload, permit)
+            return
+        engine = self.service.running_engine
+        async with engine.request(self.path, orjson.dumps(payload), permit) as response:
+            tokens = await (self._stream if is_stream else self._whole)(send, response)
         exchange.fields.update(prompt_tokens=tokens.prompt, completion_tokens=tokens.completion)
         self.service.model_metrics.observe(exchange, tokens)
+
+    async def _embed(self, exchange: Exchange, send: Send, payload: dict[str, Any], permit: Permit) -> None:
+        total = TokenCount(0, 0, is_exact=True)
+
+        def count(tokens: TokenCount) -> None:
+            nonlocal total
+            total = TokenCount(total.prompt + tokens.prompt, 0, is_exact=total.is_exact and tokens.is_exact)
+            exchange.fields.update(prompt_tokens=total.prompt, completion_tokens=0)
+
+        try:
+            body = await embedded(self.service.running_engine, payload, permit, self.service.settings, count=count)
+            await respond(send, 200, _JSON, body)
+        finally:  # what was worked off counts, also when it is refused on the way or the client leaves
+            self.service.model_metrics.observe(exchange, total)
 
     @staticmethod
     async def _whole(send: Send, response: EngineResponse) -> TokenCount:
