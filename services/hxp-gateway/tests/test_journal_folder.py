@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hxp_gateway import Journal
+from hxp_gateway import Journal, _segment
 from hxp_gateway._segment import segments_in
 from hxp_schemas import UsageRecord
 
@@ -161,3 +161,124 @@ def test_a_start_without_inodes_is_not_well(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.undo()
     journal.try_again()
     assert journal.problem is None
+
+
+def reading_fails(monkeypatch: pytest.MonkeyPatch, name: str, code: int) -> None:
+    """Make a segment one that cannot be read."""
+    real = _segment.whole_lines
+
+    def lines(path: Path, **options: Any) -> Any:
+        if path.name == name:
+            raise OSError(code, os.strerror(code))
+        return real(path, **options)
+
+    monkeypatch.setattr("hxp_gateway._journal.whole_lines", lines)
+
+
+def two_segments(folder: Path) -> list[str]:
+    """Leave two segments with a record each, and one request under way."""
+    journal = Journal(folder, segment_bytes=1)
+    journal.intend(record("open"))
+    ask(journal, "a")
+    ask(journal, "b")
+    journal.close()
+    return sorted(path.name for path in folder.glob("0*.jsonl"))
+
+
+def test_a_segment_that_was_just_begun_is_read_with_the_one_before_it(tmp_path: Path) -> None:
+    names = two_segments(tmp_path)
+    (tmp_path / f"{int(names[-1][:12]) + 1:012d}.jsonl").write_bytes(b"\n")  # killed before its head was written
+    heir = Journal(tmp_path)
+    assert (heir.recovered, heir.unreadable) == (1, 0)
+    assert ship_all(heir) == ["a", "b", "open"]
+
+
+def test_a_segment_that_cannot_be_read_is_put_aside_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = two_segments(tmp_path)
+    with monkeypatch.context() as broken:
+        reading_fails(broken, names[-1], 5)  # EIO
+        heir = Journal(tmp_path)
+    assert heir.lost == 1
+    assert (tmp_path / names[-1]).with_suffix(".unreadable").exists()
+    shipped = ship_all(heir)
+    assert "a" in shipped
+    ask(heir, "later")
+    assert ship_all(heir) == ["later"]
+
+
+def test_an_older_segment_that_cannot_be_read_keeps_nobody_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = two_segments(tmp_path)
+    heir = Journal(tmp_path)
+    reading_fails(monkeypatch, names[1], 5)
+    assert len(ship_all(heir)) >= 2
+    assert heir.lost == 1
+
+
+def test_a_lack_that_may_pass_puts_nothing_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = two_segments(tmp_path)
+    heir = Journal(tmp_path)
+    for name in (names[0], max(path.name for path in tmp_path.glob("0*.jsonl"))):
+        with monkeypatch.context() as lack:
+            reading_fails(lack, name, 24)  # EMFILE
+            with pytest.raises(OSError, match="Too many open files"):
+                ship_all(heir)
+    assert heir.lost == 0
+    assert sorted(set(ship_all(heir))) == ["a", "b", "open"]
+
+
+def test_a_segment_that_cannot_be_deleted_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_segments(tmp_path)
+    heir = Journal(tmp_path)
+    batch = heir.batch(500)
+    assert batch is not None
+
+    def refused(_path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("pathlib.Path.unlink", refused)
+        disk.setattr(heir, "_append", lambda _line: None)
+        heir.acknowledge(batch)
+    assert "Read-only" in str(heir.problem)
+    ask(heir, "later")
+    assert ship_all(heir) == ["later"]
+    assert (heir.problem, len(list(tmp_path.glob("0*.jsonl")))) == (None, 1)
+
+
+def test_a_disk_that_takes_a_part_of_what_is_set_aside_keeps_the_record_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path)
+    real = os.write
+    monkeypatch.setattr("hxp_gateway._journal.os.write", lambda descriptor, data: real(descriptor, data[:5]))
+    with pytest.raises(OSError, match="a part of a record that is set aside"):
+        journal.set_aside(b"{}", "odd")
+
+
+def test_a_folder_that_cannot_be_looked_at_is_told(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    shutil.rmtree(tmp_path / "journal")
+    assert "No such file" in str(journal.no_room())
+
+
+def test_a_folder_that_cannot_be_made_anew_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "journal"
+    journal = Journal(folder)
+    ask(journal, "a")
+    shutil.rmtree(folder)
+
+    def full(*_arguments: Any) -> tuple[int, int]:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("hxp_gateway._journal.begin_segment", full)
+        journal.try_again()
+    journal.try_again()
+    ask(journal, "b")
+    assert ship_all(journal) == ["a", "b"]
