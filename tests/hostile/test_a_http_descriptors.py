@@ -90,13 +90,18 @@ def test_without_a_descriptor_it_neither_spins_nor_dies_and_comes_back(
             client = silent.enter_context(socket.socket())
             client.settimeout(3)
             client.connect(("127.0.0.1", port if number % 2 else probe_port))
-        before, until = ticks(server.pid), time.monotonic() + 3
+        before, began = ticks(server.pid), time.monotonic()
+        until = began + 3
         while time.monotonic() < until:
             answers(port)
             time.sleep(0.1)
-        for _ in range(20):  # else its supervisor takes it for hung
-            assert answers(probe_port)
-        assert ticks(server.pid) - before < 150  # of 300
+        for _ in range(5):  # else its supervisor takes it for hung
+            # The server's own thread may take the descriptor that was given up, until its silent client's time is over.
+            until = time.monotonic() + 30
+            while not answers(probe_port):
+                assert time.monotonic() < until
+        took = (time.monotonic() - began) * 100
+        assert ticks(server.pid) - before < took / 2
         assert server.poll() is None
         assert (tmp_path / "log").stat().st_size < 50_000
         server.stdin.write("free\n")

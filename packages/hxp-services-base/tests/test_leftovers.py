@@ -134,10 +134,12 @@ def test_a_service_is_known_by_its_command() -> None:
     assert not is_service([])
 
 
+@pytest.mark.usefixtures("plugin")
 def test_commands_tell_what_is_left_and_refuse_what_they_cannot_end(
     tmp_path: Path, spawn: Callable[..., subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "hxp.yaml").write_text(f"services:\n  a: {{use: probe, port: {free_ports(1)[0]}}}\n")
     process = spawn("sleep", "60")
     left(tmp_path, process)
     shown = hxp("ps")
