@@ -33,6 +33,8 @@ class Book:
     keys: list[KeyRecord] = field(default_factory=list)
     records: dict[str, UsageRecord] = field(default_factory=dict)
     hangs: bool = False
+    questions: int = 0
+    """How often it was asked for keys."""
 
     def make_key(self, **more: Any) -> str:
         made = new_key(self.pepper)
@@ -44,6 +46,7 @@ class Book:
         if self.hangs:
             return BlackHole()
         if request.path.startswith("/v1/keys/snapshot"):
+            self.questions += 1
             snapshot = KeySnapshot(version=len(self.keys), keys=self.keys, full=True)
             return Reply(200, {}, snapshot.model_dump_json().encode())
         try:
@@ -73,7 +76,7 @@ class World:
 
 @asynccontextmanager
 async def _gateway(
-    folder: Path, upstream: str, *, models: tuple[str, ...] = ("mock",), **top: Any
+    folder: Path, upstream: str, *, models: tuple[str, ...] = ("mock",), profile: str = "development", **top: Any
 ) -> AsyncIterator[World]:
     """Run a gateway in front of the service at `upstream`; `top` are settings of the gateway."""
     state = folder / ".hxp"
@@ -82,7 +85,9 @@ async def _gateway(
     key = book.make_key()
     async with ScriptedUpstream(book.answer) as ledger:
         refs = {"ledger": ledger.url, "tiny": upstream}
-        identity = Identity("gateway", instance="gateway-0", state_dir=state, refs=refs, token="stack-token")
+        identity = Identity(
+            "gateway", instance="gateway-0", state_dir=state, refs=refs, token="stack-token", profile=profile
+        )
         entry = {"name": "tiny", "service": "tiny", "models": list(models)}
         settings = GatewaySettings.model_validate({"upstreams": [entry], "ship_interval": 0.05, **top})
         async with hosted(GatewayService(), settings, identity=identity) as running:
