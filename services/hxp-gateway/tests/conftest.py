@@ -110,7 +110,11 @@ def gateway(tmp_path: Path, book: LedgerBook) -> Callable[..., AbstractAsyncCont
 
     @asynccontextmanager
     async def make(
-        upstream: ScriptedUpstream | None = None, *, host: str = "127.0.0.1", **settings: Any
+        upstream: ScriptedUpstream | None = None,
+        *,
+        host: str = "127.0.0.1",
+        profile: str = "development",
+        **settings: Any,
     ) -> AsyncIterator[World]:
         key = book.make_key(development=host == "127.0.0.1")
         async with ScriptedUpstream(book.answer) as ledger, upstream or MockLLM() as served:
@@ -121,6 +125,7 @@ def gateway(tmp_path: Path, book: LedgerBook) -> Callable[..., AbstractAsyncCont
                 state_dir=tmp_path / ".hxp",
                 refs={"ledger": ledger.url, "tiny": served.url},
                 token="stack-token",
+                profile=profile,
             )
             names = ("max_body", "key_refresh", "keys_max_age", "keys_fail_open")
             top = {name: settings.pop(name) for name in names if name in settings}

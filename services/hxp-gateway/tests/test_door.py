@@ -407,6 +407,15 @@ async def test_a_public_door_without_a_key_of_its_own_refuses_to_open(gateway: G
             pass
 
 
+@pytest.mark.parametrize(("profile", "status"), [("development", 200), ("staging", 401)])
+async def test_development_keys_open_the_profile_development_alone(gateway: Gateway, profile: str, status: int) -> None:
+    async with (
+        gateway(profile=profile) as world,
+        world.running.client.get("/v1/models", headers=world.auth) as response,
+    ):
+        assert response.status == status
+
+
 async def test_a_canary_prompt_and_key_are_in_no_log_line(gateway: Gateway) -> None:
     """L4, L6."""
     with capture() as lines:
